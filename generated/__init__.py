@@ -1,0 +1,1 @@
+"""What ``rpcserver gen`` made of ``idl/*.x``: for the examples and tests, not in the wheel."""

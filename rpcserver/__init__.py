@@ -1,0 +1,38 @@
+"""rpcserver: Sun RPC / ONC RPC services and clients from ``.x`` files.
+
+``serve`` and ``connect`` run and call services, ``load`` compiles a ``.x`` on the spot; generated
+modules are made of ``rpcserver.rpc`` and ``rpcserver.xdr``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpcserver.clients.connect import connect as connect
+    from rpcserver.rpc.version import using as using
+    from rpcserver.rpcgen import load as load
+    from rpcserver.servers.serve import serve as serve
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "connect", "load", "serve", "using"]
+
+# Imported where they are first used, so that a missing generated file never stops the compiler.
+_HOMES = {
+    "connect": "rpcserver.clients.connect",
+    "load": "rpcserver.rpcgen",
+    "serve": "rpcserver.servers.serve",
+    "using": "rpcserver.rpc.version",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

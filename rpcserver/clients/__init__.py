@@ -1,0 +1,1 @@
+"""Clients: channels that generated client classes call through, and ``connect()``."""

@@ -1,0 +1,148 @@
+"""The client's engine: calls out, replies in, each reply to its call by the xid (RFC 5531)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rpcserver.errors import (
+    AuthError,
+    BadReply,
+    CallError,
+    GarbageArgs,
+    ProcUnavail,
+    ProgMismatch,
+    ProgUnavail,
+    RpcMismatch,
+    SystemErr,
+    XdrError,
+)
+from rpcserver.protocols import rpc_msg
+from rpcserver.rpc.flavor import Auth, ClientFlavor
+from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, parse_reply
+from rpcserver.rpc.version import Procedure, Version
+from rpcserver.xdr.codec import pack, unpack_whole
+
+_REFUSED: dict[int, type[CallError]] = {
+    error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
+}
+
+
+class PendingCall:
+    """A call that was made: ``message`` goes to the server, and once ``done``, ``result()``
+    returns what came back or raises it."""
+
+    __slots__ = ("_error", "_open", "_value", "done", "message", "procedure", "xid")
+
+    def __init__(
+        self,
+        xid: int,
+        procedure: Procedure[Any],
+        message: bytes,
+        open_reply: Callable[[Auth, bytes], bytes],
+    ) -> None:
+        self.xid = xid
+        self.procedure = procedure
+        self.message = message
+        self.done = False
+        self._open = open_reply
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def result(self) -> Any:
+        """The decoded result. Raises the ``CallError`` that the call ended with."""
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def fail(self, error: BaseException) -> None:
+        """End the call without a reply."""
+        self.done = True
+        self._error = error
+
+    def settle(self, reply: ReplyMessage) -> None:
+        """End the call with its reply."""
+        self.done = True
+        try:
+            if reply.body is not None:
+                self._error = _refused(reply.body)
+                return
+            results = self._open(reply.verifier, reply.record[reply.start :])
+            self._value = unpack_whole(self.procedure.result_schema, results)
+        except XdrError as error:
+            error.within("result")
+            self._error = BadReply(f"the result could not be decoded: {error}")
+        except CallError as error:
+            self._error = error
+
+
+class ClientEngine:
+    """Makes calls with one credential and sorts the replies.
+
+    ``first_xid`` should be random, so that a client that starts anew is not answered from what a
+    server remembers of the last one.
+    """
+
+    def __init__(self, flavor: ClientFlavor, first_xid: int) -> None:
+        self.flavor = flavor
+        self._xid = first_xid
+        self._pending: dict[int, PendingCall] = {}
+
+    def begin(
+        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
+    ) -> PendingCall:
+        """Encode a call. Raises ``XdrError`` for arguments that the procedure does not take."""
+        try:
+            encoded = pack(procedure.arguments_schema, arguments)
+        except XdrError as error:
+            raise error.within("args") from None
+        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
+        header = CALL_HEADER.pack(
+            xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
+        )
+        message, open_reply = self.flavor.protect(header, encoded)
+        pending = PendingCall(xid, procedure, message, open_reply)
+        self._pending[xid] = pending
+        return pending
+
+    def receive(self, record: bytes) -> PendingCall | None:
+        """Give a reply to its call, which is then done, and return it; ``None`` for a reply that
+        nobody waits for any more."""
+        try:
+            reply = parse_reply(record)
+        except BadReply as error:
+            message, xid = error.args
+            if pending := self._pending.pop(xid, None):
+                pending.fail(BadReply(message))
+            return pending
+        if reply is None:
+            return None
+        pending = self._pending.pop(reply.xid, None)
+        if pending is not None:
+            pending.settle(reply)
+        return pending
+
+    def forget(self, pending: PendingCall) -> None:
+        """Wait no longer for this call."""
+        self._pending.pop(pending.xid, None)
+
+    def fail_all(self, error: CallError) -> None:
+        """End every call that is waiting, for instance because the connection is gone."""
+        waiting, self._pending = self._pending, {}
+        for pending in waiting.values():
+            pending.fail(error)
+
+
+def _refused(body: rpc_msg.ReplyBody) -> CallError:
+    match body:
+        case rpc_msg.ReplyBodyMsgDenied(rpc_msg.RejectedReplyRpcMismatch(info)):
+            return RpcMismatch(info.low, info.high)
+        case rpc_msg.ReplyBodyMsgDenied(rpc_msg.RejectedReplyAuthError(why)):
+            return AuthError(why, f"authentication refused: {why.name}")
+        case rpc_msg.ReplyBodyMsgAccepted(areply):
+            match areply.reply_data:
+                case rpc_msg.AcceptedReplyReplyDataProgMismatch(versions):
+                    return ProgMismatch(versions.low, versions.high)
+                case rpc_msg.AcceptedReplyReplyDataDefault(stat):
+                    return _REFUSED[stat](f"the server answered {stat.name}")
+    return BadReply("a success that was not taken for one")

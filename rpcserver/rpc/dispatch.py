@@ -1,0 +1,186 @@
+"""The server's engine: a record in, a reply or an ``Invocation`` out (RFC 5531 sections 8 and 9).
+
+``ServerEngine.begin`` does all that comes before the user's method and ``Invocation.reply`` all
+that comes after it. The faces in ``servers/`` differ only in who calls the method in between.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rpcserver.errors import (
+    AuthError,
+    GarbageArgs,
+    ProcUnavail,
+    ProgMismatch,
+    ProgUnavail,
+    Refused,
+    RpcMismatch,
+    SystemErr,
+    UsageError,
+    XdrError,
+)
+from rpcserver.protocols import rpc_msg
+from rpcserver.rpc import message
+from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.version import Call, Peer, Procedure, Service, Version
+from rpcserver.xdr.codec import pack, unpack_whole
+from rpcserver.xdr.types import Void
+
+logger = logging.getLogger("rpcserver")
+
+NULL = Procedure[None](0, "null", [], Void)
+"""procedure 0 of every program: no arguments, no result, no work (RFC 5531 section 12)"""
+
+
+class ServerEngine:
+    """Answers the calls for ``services`` with the flavors it is given.
+
+    Raises ``UsageError`` for two services of one version and for a method that cannot be called
+    with the arguments of its procedure.
+    """
+
+    def __init__(self, services: Sequence[Service], flavors: Sequence[ServerFlavor]) -> None:
+        self.flavors: Mapping[int, ServerFlavor] = {each.flavor: each for each in flavors}
+        self.versions: list[type[Version]] = []
+        self._programs: dict[int, dict[int, _Table]] = {}
+        for service in services:
+            version = _version_of(service)
+            tables = self._programs.setdefault(version._prog, {})
+            if version._vers in tables:
+                raise UsageError(f"two services for {version.__name__}: one of them can answer")
+            tables[version._vers] = _table(service, version)
+            self.versions.append(version)
+
+    def begin(self, record: bytes, peer: Peer) -> bytes | Invocation | None:
+        """The reply to ``record``, or what must be run to get it, or ``None`` for silence."""
+        xid, verifier = int.from_bytes(record[:4]), NO_AUTH
+        try:
+            call = message.parse_call(record)
+            if call is None:
+                logger.debug("%s: %d bytes that are no call", peer, len(record))
+                return None
+            accepted = self._accept(call)
+            if accepted is None:
+                return None
+            if isinstance(accepted, Answered):
+                return message.success(xid, accepted.verifier, accepted.results)
+            verifier = accepted.verifier
+            version, procedure, method = self._find(call)
+            try:
+                arguments = unpack_whole(procedure.arguments_schema, accepted.data, accepted.start)
+            except XdrError as error:
+                raise GarbageArgs(str(error.within("args"))) from error
+        except Refused as error:
+            logger.info("%s: xid %#x: %s: %s", peer, xid, type(error).__name__, error)
+            return refusal(xid, verifier, error)
+        about = Call(peer, accepted.credential, xid, version, procedure)
+        return Invocation(about, method, arguments, accepted)
+
+    def _accept(self, call: message.CallMessage) -> Accepted | Answered | None:
+        flavor = self.flavors.get(call.credential.flavor)
+        if flavor is None:
+            raise AuthError(
+                rpc_msg.AuthStat.AUTH_REJECTEDCRED, f"flavor {call.credential.flavor} is not served"
+            )
+        return flavor.accept(call)
+
+    def _find(self, call: message.CallMessage) -> _Entry:
+        tables = self._programs.get(call.prog)
+        if tables is None:
+            raise ProgUnavail(f"program {call.prog}")
+        table = tables.get(call.vers)
+        if table is None:
+            raise ProgMismatch(min(tables), max(tables))
+        entry = table.get(call.proc)
+        if entry is None:
+            raise ProcUnavail(f"procedure {call.proc} of program {call.prog} version {call.vers}")
+        return entry
+
+
+class Invocation:
+    """A call that waits for its method."""
+
+    __slots__ = ("_accepted", "arguments", "call", "method")
+
+    def __init__(
+        self,
+        call: Call,
+        method: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        accepted: Accepted,
+    ) -> None:
+        self.call = call
+        self.method = method
+        self.arguments = arguments
+        self._accepted = accepted
+
+    def run(self) -> Any:
+        """Call the method: its result, or an awaitable of it from an ``async def``."""
+        return self.method(self.call, *self.arguments)
+
+    def reply(self, result: Any) -> bytes:
+        """The reply that brings ``result``; SYSTEM_ERR if it is not of the procedure's type."""
+        try:
+            results = pack(self.call.procedure.result_schema, result)
+        except XdrError as error:
+            error.within("result")
+            return self.fail(error)
+        if self._accepted.wrap is not None:
+            results = self._accepted.wrap(results)
+        return message.success(self.call.xid, self._accepted.verifier, results)
+
+    def fail(self, error: BaseException) -> bytes:
+        """The reply for a method that raised: its own ``Refused``, else SYSTEM_ERR and a log."""
+        if not isinstance(error, Refused):
+            call = self.call
+            place = f"{call.version.__name__}.{call.procedure.name}"
+            logger.error("%s: %s failed: %s", call.peer, place, error, exc_info=error)
+            error = SystemErr()
+        return refusal(self.call.xid, self._accepted.verifier, error)
+
+
+def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
+    """The reply for a refusal: the one table from failure to answer (RFC 5531 section 9)."""
+    match error:
+        case RpcMismatch(low=low, high=high):
+            info = rpc_msg.RejectedReplyMismatchInfo(low, high)
+            return message.denied(xid, rpc_msg.RejectedReplyRpcMismatch(info))
+        case AuthError(stat=stat):
+            return message.denied(xid, rpc_msg.RejectedReplyAuthError(rpc_msg.AuthStat(stat)))
+        case ProgMismatch(low=low, high=high):
+            mismatch = rpc_msg.AcceptedReplyReplyDataMismatchInfo(low, high)
+            return message.accepted(
+                xid, verifier, rpc_msg.AcceptedReplyReplyDataProgMismatch(mismatch)
+            )
+    stat = rpc_msg.AcceptStat(error.status or SystemErr.status)
+    return message.accepted(xid, verifier, rpc_msg.AcceptedReplyReplyDataDefault(stat))
+
+
+_Entry = tuple[type[Version], Procedure[Any], Callable[..., Any]]
+_Table = dict[int, _Entry]
+
+
+def _version_of(service: Service) -> type[Version]:
+    version = getattr(service, "_version", None)
+    if isinstance(service, type) or version is None:
+        raise UsageError(f"{service!r} is no instance of a generated service class")
+    return version  # type: ignore[no-any-return]
+
+
+def _table(service: Service, version: type[Version]) -> _Table:
+    """Number -> what answers it. Procedure 0 is there in any case."""
+    table: _Table = {0: (version, NULL, lambda call: None)}
+    for procedure in version._procedures.values():
+        method = getattr(service, procedure.method)
+        try:
+            inspect.signature(method).bind(None, *procedure.arguments)
+        except TypeError as error:
+            where = f"{type(service).__qualname__}.{procedure.method}"
+            wanted = ", ".join(["call", *(f"arg{n + 1}" for n in range(len(procedure.arguments)))])
+            raise UsageError(f"{where} must take ({wanted}): {error}") from None
+        table[procedure.number] = (version, procedure, method)
+    return table

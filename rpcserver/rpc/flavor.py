@@ -1,0 +1,76 @@
+"""What the engines ask of an authentication flavor (RFC 5531 section 8); ``auth/`` has them.
+
+The server side may accept a call (``Accepted``), answer it itself (``Answered``), refuse it
+(raise ``AuthError``) or stay silent (``None``). Both sides may wrap what goes over the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from rpcserver.rpc.message import CallMessage
+
+AUTH_NONE = 0
+MAX_AUTH_BYTES = 400
+"""Bytes in the body of a credential or verifier (RFC 5531 section 8.2)."""
+
+
+class Auth(NamedTuple):
+    """A credential or verifier: ``opaque_auth`` with a flavor that may be unknown."""
+
+    flavor: int
+    body: bytes
+
+
+NO_AUTH = Auth(AUTH_NONE, b"")
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A call whose credential is good.
+
+    ``credential`` becomes ``call.credential``. The plain arguments are ``data`` from ``start``
+    on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
+    """
+
+    credential: Any
+    data: bytes
+    start: int
+    verifier: Auth = NO_AUTH
+    wrap: Callable[[bytes], bytes] | None = None
+
+
+@dataclass(slots=True)
+class Answered:
+    """A call that is the flavor's own business, and the results to send."""
+
+    results: bytes
+    verifier: Auth = NO_AUTH
+
+
+class ServerFlavor(Protocol):
+    """The server side of a flavor."""
+
+    flavor: int
+
+    def accept(self, call: CallMessage) -> Accepted | Answered | None:
+        """Judge the credential of ``call``. ``None`` is silence; raises ``AuthError``."""
+
+
+class ClientFlavor(Protocol):
+    """The client side of a flavor."""
+
+    def protect(
+        self, header: bytes, arguments: bytes
+    ) -> tuple[bytes, Callable[[Auth, bytes], bytes]]:
+        """The call message for ``header`` (xid to procedure) and the encoded ``arguments``.
+
+        Also the function that will get the reply's verifier and results, check them, and return
+        the plain results; it raises ``BadReply``.
+        """
+
+    def refused(self, stat: int) -> bool:
+        """Told that the server refused with ``stat``: whether another try may go better."""

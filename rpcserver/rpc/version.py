@@ -1,0 +1,185 @@
+"""What generated code is made of: ``Version`` tables of ``Procedure``, services and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+
+from rpcserver.xdr.schema import Schema, arguments_schema, schema_of
+
+T = TypeVar("T")
+
+Result: TypeAlias = T | Awaitable[T]
+"""what a service method returns: a ``T``, or from an ``async def`` something that becomes one"""
+
+
+class Procedure(Generic[T]):
+    """One line of a version's table: number, method, types of the arguments and of the result.
+
+    The types are XDR designators (``rpcserver.xdr``). ``name`` is the name in the ``.x``.
+    """
+
+    name = ""
+
+    def __init__(self, number: int, method: str, arguments: Sequence[Any], result: Any) -> None:
+        self.number = number
+        self.method = method
+        self.arguments = tuple(arguments)
+        self.result = result
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @cached_property
+    def arguments_schema(self) -> Schema:
+        """How the arguments travel."""
+        return arguments_schema(self.arguments)
+
+    @cached_property
+    def result_schema(self) -> Schema:
+        """How the result travels."""
+        return schema_of(self.result)
+
+    def __repr__(self) -> str:
+        return f"<Procedure {self.name} = {self.number}>"
+
+
+class Version:
+    """The base of version tables: ``class KV_V2(Version, prog=KV_PROG, vers=2)``.
+
+    Its attributes are the procedures, by their names in the ``.x``.
+    """
+
+    _prog: ClassVar[int]
+    _vers: ClassVar[int]
+    _procedures: ClassVar[dict[int, Procedure[Any]]]
+
+    def __init_subclass__(cls, *, prog: int, vers: int) -> None:
+        super().__init_subclass__()
+        cls._prog = prog
+        cls._vers = vers
+        cls._procedures = {
+            value.number: value for value in vars(cls).values() if isinstance(value, Procedure)
+        }
+
+
+class Peer(NamedTuple):
+    """Who called, as the transport knows it.
+
+    ``transport`` is ``tcp``, ``udp``, ``unix`` or ``unixgram``; ``address`` and ``local`` (where
+    the call came in) are what ``socket`` gives: ``(host, port, ...)`` or a path; ``uid`` is the
+    user of a UNIX socket's other end, if the kernel told.
+    """
+
+    transport: str
+    address: Any
+    local: Any = None
+    uid: int | None = None
+
+    def __str__(self) -> str:
+        address = self.address
+        if not isinstance(address, tuple):
+            return f"{self.transport}:{address or 'unnamed'}"
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        return f"{self.transport}://{host}:{address[1]}"
+
+
+class Call(NamedTuple):
+    """What a method can know about the call it answers.
+
+    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE, a
+    ``rpcserver.auth.SysCredential`` for AUTH_SYS.
+    """
+
+    peer: Peer
+    credential: Any
+    xid: int
+    version: type[Version]
+    procedure: Procedure[Any]
+
+
+class Service:
+    """The base of services. ``class KvV2Service(Service, version=KV_V2)`` is generated; the user's
+    class below it has the methods, each called with a ``Call`` and the arguments."""
+
+    _version: ClassVar[type[Version]]
+
+    def __init_subclass__(cls, *, version: type[Version] | None = None) -> None:
+        super().__init_subclass__()
+        if version is not None:
+            cls._version = version
+
+
+class Channel(Protocol):
+    """What a client calls through: a connection, or for ``AsyncClient`` one that is awaited."""
+
+    def call(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """The result of the procedure. Raises ``CallError``, and ``XdrError`` for bad arguments."""
+
+    def close(self) -> Any:
+        """Give up the connection."""
+
+
+class _AnyClient:
+    _version: ClassVar[type[Version]]
+
+    def __init__(self, channel: Channel, **options: Any) -> None:
+        self._channel = channel
+        self._options = options
+
+    def __init_subclass__(cls, *, version: type[Version] | None = None) -> None:
+        super().__init_subclass__()
+        if version is not None:
+            cls._version = version
+
+    @property
+    def channel(self) -> Any:
+        """The connection that this client calls through."""
+        return self._channel
+
+
+class Client(_AnyClient):
+    """The base of blocking clients; ``with`` closes its channel."""
+
+    def _call(self, procedure: Procedure[T], *arguments: Any) -> T:
+        result: T = self._channel.call(self._version, procedure, arguments, **self._options)
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._channel.close()
+
+
+class AsyncClient(_AnyClient):
+    """The base of asyncio clients; ``async with`` closes its channel."""
+
+    async def _call(self, procedure: Procedure[T], *arguments: Any) -> T:
+        result: T = await self._channel.call(self._version, procedure, arguments, **self._options)
+        return result
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._channel.close()
+
+
+ClientT = TypeVar("ClientT", bound=_AnyClient)
+
+
+def using(client: ClientT, **options: Any) -> ClientT:
+    """The same client on the same channel with other options for its calls.
+
+    ``using(kv, timeout=1.5).get("colour")`` waits 1.5 seconds at most.
+    """
+    return type(client)(client._channel, **{**client._options, **options})

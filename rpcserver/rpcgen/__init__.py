@@ -1,0 +1,101 @@
+"""rpcgen: the compiler from ``.x`` files (RFC 4506, RFC 5531) to Python modules.
+
+The steps, one file each: ``source`` (text, comments), ``parser`` (lark, ``grammar.lark``),
+``syntax`` (the tree), ``resolve`` (what names mean), ``check``, ``names`` (Python's),
+``expressions``, ``emitter`` and ``programs`` (code), ``layout`` (line breaks). ``compiler`` puts
+them in a row; ``load``, ``project`` and ``sample`` are what it is used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from rpcserver.errors import IdlError
+
+if TYPE_CHECKING:
+    from rpcserver.rpcgen import compiler
+
+__all__ = ["IdlError", "compile_file", "generate", "load", "sample"]
+
+
+def load(
+    path: str | Path,
+    *,
+    include: Sequence[str] = (),
+    define: Sequence[str] = (),
+    names: str = "py",
+    strings: str = "utf-8",
+) -> ModuleType:
+    """A module with the types, services and clients of a ``.x`` file; nothing is written.
+
+    ``names="idl"`` keeps every spelling; ``strings`` is ``utf-8``, ``latin-1`` or ``bytes``.
+    Raises ``IdlError`` for a mistake in the file, ``UsageError`` if it cannot be read.
+    """
+    from rpcserver.rpcgen.load import load_module
+
+    return load_module(path, _options(include, define, names, strings))
+
+
+def compile_file(
+    path: str | Path,
+    *,
+    include: Sequence[str] = (),
+    define: Sequence[str] = (),
+    names: str = "py",
+    strings: str = "utf-8",
+    shown_path: str | None = None,
+) -> str:
+    """The source of the module that ``load`` would import."""
+    from rpcserver.rpcgen import compiler
+
+    return compiler.compile_file(path, _options(include, define, names, strings), shown_path)
+
+
+def generate(
+    path: str | Path,
+    output: str | Path,
+    *,
+    include: Sequence[str] = (),
+    define: Sequence[str] = (),
+    names: str = "py",
+    strings: str = "utf-8",
+    shown_path: str | None = None,
+) -> bool:
+    """Compile ``path`` into the file ``output``, whole or not at all; whether it changed."""
+    from rpcserver.rpcgen import project
+
+    options = _options(include, define, names, strings)
+    return project.generate(Path(path), Path(output), options, shown_path)
+
+
+def sample(
+    path: str | Path,
+    *,
+    module: str | None = None,
+    include: Sequence[str] = (),
+    define: Sequence[str] = (),
+    names: str = "py",
+    strings: str = "utf-8",
+) -> str:
+    """A service module with every method to fill in, which runs as it is.
+
+    ``module`` is the name of the generated module that it imports.
+    """
+    from rpcserver.rpcgen import compiler, project
+    from rpcserver.rpcgen import sample as samples
+
+    path = Path(path)
+    options = _options(include, define, names, strings)
+    emitter = compiler.emitter_for(path, options, path.as_posix())
+    return samples.sample(emitter, module or project.module_name(path))
+
+
+def _options(
+    include: Sequence[str], define: Sequence[str], names: str, strings: str
+) -> compiler.Options:
+    from rpcserver.rpcgen import compiler
+
+    return compiler.Options(tuple(include), tuple(define), names, strings)

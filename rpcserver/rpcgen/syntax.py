@@ -1,0 +1,203 @@
+"""The syntax tree of a ``.x`` file: one class for each construct, named as in the RFCs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+
+class Position(NamedTuple):
+    """Where something starts: line and column, from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it is written."""
+
+    text: str
+    at: Position
+
+    @property
+    def value(self) -> int:
+        """What it means: a leading 0 is octal, 0x hexadecimal (RFC 4506 section 6.2)."""
+        digits = self.text.removeprefix("-")
+        base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
+        return int(digits, base) * (-1 if digits != self.text else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of a constant where a value stands."""
+
+    name: str
+    at: Position
+
+
+Value: TypeAlias = Number | Name
+
+
+@dataclass(slots=True)
+class Primitive:
+    """A type that the language itself has; ``name`` is its name in the RFC."""
+
+    name: str
+    at: Position
+
+
+@dataclass(slots=True)
+class Reference:
+    """The name of a type."""
+
+    name: str
+    at: Position
+
+
+@dataclass(slots=True)
+class Member:
+    """One name of an enum."""
+
+    name: str
+    value: Value
+    at: Position
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class EnumBody:
+    """``{ A = 1, B = 2 }``"""
+
+    members: list[Member]
+
+
+Kind: TypeAlias = Literal[
+    "plain", "fixed_array", "variable_array", "optional", "fixed_opaque", "variable_opaque",
+    "string", "void",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Declaration:
+    """A type with what surrounds it, and a name where there is one.
+
+    ``type`` is ``None`` for opaque, string and void; ``size`` is ``None`` for ``<>``.
+    """
+
+    kind: Kind
+    type: Type | None
+    name: str
+    size: Value | None
+    at: Position
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class StructBody:
+    """``{ int a; string b<>; }``"""
+
+    members: list[Declaration]
+
+
+@dataclass(slots=True)
+class Case:
+    """``case A: case B: declaration``"""
+
+    labels: list[Value]
+    arm: Declaration
+
+
+@dataclass(slots=True)
+class UnionBody:
+    """``switch (discriminant) { cases, default }``"""
+
+    discriminant: Declaration
+    cases: list[Case]
+    default: Declaration | None
+
+
+Body: TypeAlias = EnumBody | StructBody | UnionBody
+Type: TypeAlias = Primitive | Reference | EnumBody | StructBody | UnionBody
+
+
+@dataclass(slots=True)
+class ConstDef:
+    """``const NAME = value;``"""
+
+    name: str
+    value: Value
+    at: Position
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class TypeDef:
+    """``enum``, ``struct`` or ``union`` with a name."""
+
+    name: str
+    body: Body
+    at: Position
+    doc: str = ""
+    shown: str = ""
+    """what a docstring calls it, where the name was made up"""
+
+
+@dataclass(slots=True)
+class TypedefDef:
+    """``typedef declaration;``"""
+
+    declaration: Declaration
+    at: Position
+    doc: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name that is defined."""
+        return self.declaration.name
+
+
+@dataclass(slots=True)
+class ProcedureDef:
+    """One procedure of a version; no arguments is an empty list."""
+
+    name: str
+    number: Value
+    result: Declaration
+    arguments: list[Declaration]
+    at: Position
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class VersionDef:
+    """``version NAME { ... } = number;``"""
+
+    name: str
+    number: Value
+    procedures: list[ProcedureDef]
+    at: Position
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class ProgramDef:
+    """``program NAME { ... } = number;``"""
+
+    name: str
+    number: Value
+    versions: list[VersionDef]
+    at: Position
+    doc: str = ""
+
+
+Definition: TypeAlias = ConstDef | TypeDef | TypedefDef | ProgramDef
+
+
+@dataclass(slots=True)
+class Specification:
+    """A whole file."""
+
+    definitions: list[Definition]
+    doc: str = ""
+    position: Position = field(default=Position(1, 1))

@@ -1,0 +1,165 @@
+"""``serve()``: listen on any number of addresses, register, and answer until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Self
+
+from rpcserver.auth import server_flavors
+from rpcserver.errors import UsageError
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.version import Service
+from rpcserver.rpcbind.netid import Endpoint, parse_url
+from rpcserver.servers import blocking
+
+logger = logging.getLogger("rpcserver")
+
+LISTEN = ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
+"""Where a service listens unless it is told: the network is the user's explicit word."""
+
+KINDS: dict[str, dict[str, Any]] = {
+    "sync": {
+        "tcp": blocking.TCPServer,
+        "udp": blocking.UDPServer,
+        "unix": blocking.UnixStreamServer,
+    },
+    "threads": {
+        "tcp": blocking.ThreadingTCPServer,
+        "udp": blocking.ThreadingUDPServer,
+        "unix": blocking.ThreadingUnixStreamServer,
+    },
+}
+"""kind -> transport -> server class"""
+
+
+class Server:
+    """Listeners that share one engine, driven by one loop.
+
+    ``serve()`` makes it. ``serve_forever()`` answers calls until ``shutdown()``, which any thread
+    may call; ``start()`` does so in a thread of its own; ``close()`` (or leaving ``with``)
+    unregisters, stops accepting, lets calls in flight finish, and closes.
+    """
+
+    def __init__(self, engine: ServerEngine, listen: Sequence[str], kind: str = "threads") -> None:
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
+        self.engine = engine
+        self.listeners: list[Any] = []
+        self._closing = ExitStack()
+        self._stop = False
+        self._thread: threading.Thread | None = None
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        try:
+            for url in listen:
+                self.listeners.append(_listener(parse_url(url), engine, kind))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The URLs where the server listens, with their real ports."""
+        return [str(endpoint_of(listener)) for listener in self.listeners]
+
+    def on_close(self, function: Any) -> None:
+        """Have ``function()`` called first of all when the server closes."""
+        self._closing.callback(function)
+
+    def serve_forever(self) -> None:
+        """Answer calls until ``shutdown()``."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake, selectors.EVENT_READ)
+            for listener in self.listeners:
+                selector.register(listener, selectors.EVENT_READ, listener)
+            while not self._stop:
+                for key, _ in selector.select(blocking.POLL):
+                    if key.data is not None and not self._stop:
+                        key.data.handle_request()
+                for listener in self.listeners:
+                    listener.service_actions()
+
+    def start(self) -> Self:
+        """Run ``serve_forever()`` in a thread, and return at once."""
+        self._thread = threading.Thread(target=self.serve_forever, name="rpcserver", daemon=True)
+        self._thread.start()
+        return self
+
+    def shutdown(self) -> None:
+        """Have ``serve_forever()`` return soon. Safe from any thread and from a signal handler."""
+        self._stop = True
+        for listener in self.listeners:
+            listener.end_requests()
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            pass  # full, or closed: it wakes, or has woken
+
+    def close(self) -> None:
+        """Unregister, stop accepting, let the calls in flight finish, close everything."""
+        self._closing.close()
+        self.shutdown()
+        if self._thread is not None:
+            self._thread.join()
+        for listener in self.listeners:
+            listener.server_close()
+        self._wake.close()
+        self._waker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def endpoint_of(listener: Any) -> Endpoint:
+    """Where a listener listens."""
+    address = listener.server_address
+    if isinstance(address, tuple):
+        return Endpoint(listener.transport, address[0], address[1])
+    return Endpoint(listener.transport, path=str(address))
+
+
+def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str) -> Any:
+    server_class = KINDS[kind].get(endpoint.transport)
+    if server_class is None:
+        raise UsageError(f"{endpoint}: the kind {kind!r} has no server for {endpoint.transport}")
+    address = (endpoint.host, endpoint.port) if endpoint.internet else endpoint.path
+    try:
+        listener = server_class(address, engine)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+    listener.timeout = 0  # what was ready may have gone again
+    return listener
+
+
+def serve(
+    *services: Service,
+    listen: Sequence[str] = LISTEN,
+    register: bool = True,
+    kind: str = "threads",
+    rpcbind: str | None = None,
+    replace: bool = False,
+) -> Server:
+    """A server for ``services``, listening, and registered with rpcbind.
+
+    ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``; port 0 is any
+    free one. ``kind``: ``threads`` (a thread for each connection and each datagram) or ``sync``
+    (one request at a time). ``rpcbind``: the URL of the rpcbind to register with, default
+    RPCSERVER_RPCBIND or this host's; none there is a warning. ``replace`` takes the place of a
+    living server. Raises ``UsageError`` for an address that is taken, a service that is none, a
+    method with the wrong arguments, and a version that a living server has registered.
+    """
+    if not services:
+        raise UsageError("there is no service to serve")
+    server = Server(ServerEngine(services, server_flavors()), listen, kind)
+    if register:
+        pass
+    return server

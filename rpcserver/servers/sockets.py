@@ -1,0 +1,109 @@
+"""What the servers ask of sockets, and what differs between systems."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import Any
+
+from rpcserver.rpc.version import Peer
+
+AF_UNIX = getattr(socket, "AF_UNIX", -1)
+MSG_TRUNC: int = getattr(socket, "MSG_TRUNC", 0)
+_DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+_IP_PKTINFO = 8 if sys.platform == "linux" else None  # the socket module has no name for it
+_UCRED = struct.Struct("3i")
+_IN_PKTINFO = struct.Struct("=I4s4s")
+_IN6_PKTINFO = struct.Struct("=16sI")
+_ANCILLARY_SPACE = 64
+
+Ancillary = list[tuple[int, int, bytes]]
+
+
+def family(host: str) -> socket.AddressFamily:
+    """The address family of a host as it is written."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def shut(connection: socket.socket, how: int) -> None:
+    """``shutdown`` for a connection that may be gone."""
+    with suppress(OSError):
+        connection.shutdown(how)
+
+
+def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
+    """Who is at the other end of an accepted connection."""
+    uid = None
+    if connection.family == AF_UNIX and hasattr(socket, "SO_PEERCRED"):
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        uid = _UCRED.unpack(credentials)[1]
+    return Peer(transport, address, connection.getsockname(), uid)
+
+
+def report_destination(sock: socket.socket) -> None:
+    """Have the kernel say to which address each datagram was sent."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    elif _IP_PKTINFO is not None:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def receive(sock: socket.socket, size: int) -> tuple[bytes, Ancillary, int, Any]:
+    """The datagram that is there: data, ancillary data, flags, address. Never waits for one."""
+    if hasattr(sock, "recvmsg"):
+        return sock.recvmsg(size, _ANCILLARY_SPACE, _DONTWAIT)
+    data, address = sock.recvfrom(size)
+    return data, [], 0, address
+
+
+def destination(ancillary: Ancillary, bound: Any) -> Any:
+    """The address that a datagram was sent to; ``bound`` if the kernel did not say."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+            return (socket.inet_ntop(socket.AF_INET, _IN_PKTINFO.unpack(data)[1]), bound[1])
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return (socket.inet_ntop(socket.AF_INET6, _IN6_PKTINFO.unpack(data)[0]), bound[1])
+    return bound
+
+
+def send_from(sock: socket.socket, data: bytes, ancillary: Ancillary, address: Any) -> None:
+    """Send a datagram from the address that ``ancillary`` says a call came to."""
+    if not ancillary:
+        sock.sendto(data, address)
+        return
+    source = []
+    for level, kind, info in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+            _, local, _ = _IN_PKTINFO.unpack(info)
+            # Interface 0: the route decides, as it would for any other datagram.
+            source.append((level, kind, _IN_PKTINFO.pack(0, local, bytes(4))))
+        elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            source.append((level, kind, info))
+    sock.sendmsg([data], source, 0, address)
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """What tells one file at ``path`` from a later one."""
+    with suppress(OSError):
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    return None
+
+
+def remove_dead(path: str) -> None:
+    """Remove a socket file that nobody listens on."""
+    with suppress(OSError), socket.socket(AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def remove_own(path: str, bound: tuple[int, int] | None) -> None:
+    """Remove a socket file if it is still the one that was bound."""
+    if bound is not None and identity(path) == bound:
+        with suppress(OSError):
+            os.unlink(path)

@@ -1,0 +1,254 @@
+"""A designator (see ``types``) becomes a schema: plain data that every codec walks.
+
+A schema is a tuple that starts with an opcode:
+
+======================================================  =====================================
+``(VOID,)`` ``(INT,)`` ... ``(BOOL,)``                  a type without parameters
+``(ENUM, cls, {int: member})``
+``(FIXED_OPAQUE, size)``  ``(OPAQUE, limit)``
+``(STRING, limit, encoding)``
+``(FIXED_ARRAY, element, size)``
+``(ARRAY, element, limit, [least])``                    least bytes that one element takes
+``(OPTIONAL, element)``
+``(LINKED_LIST, node, nonempty)``
+``(STRUCT, cls, names, [field, ...])``
+``(UNION, name, discriminant, {label: arm}, default,``  default: an arm or None
+``{cls: arm})``
+``(ARGUMENTS, [field, ...])``                           of a procedure; a tuple
+======================================================  =====================================
+
+An arm is ``(cls, discriminant name, payload name | None, payload, carries)``; one that carries
+its discriminant takes it by keyword. The lists let a recursive type hold itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from enum import IntEnum
+from functools import lru_cache
+from inspect import get_annotations
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+
+from rpcserver.xdr.types import (
+    DEFAULT,
+    MAX_LENGTH,
+    Arm,
+    Array,
+    Bool,
+    FixedArray,
+    FixedOpaque,
+    LinkedList,
+    Marker,
+    Opaque,
+    Primitive,
+    String,
+    Struct,
+    Void,
+)
+
+Schema: TypeAlias = tuple[Any, ...]
+
+(
+    VOID,
+    INT,
+    UNSIGNED_INT,
+    HYPER,
+    UNSIGNED_HYPER,
+    FLOAT,
+    DOUBLE,
+    QUADRUPLE,
+    BOOL,
+    ENUM,
+    FIXED_OPAQUE,
+    OPAQUE,
+    STRING,
+    FIXED_ARRAY,
+    ARRAY,
+    OPTIONAL,
+    LINKED_LIST,
+    STRUCT,
+    UNION,
+    ARGUMENTS,
+) = range(20)
+
+_PRIMITIVES = {
+    "void": VOID,
+    "int": INT,
+    "unsigned int": UNSIGNED_INT,
+    "hyper": HYPER,
+    "unsigned hyper": UNSIGNED_HYPER,
+    "float": FLOAT,
+    "double": DOUBLE,
+    "quadruple": QUADRUPLE,
+    "bool": BOOL,
+}
+_LEAST_BYTES = {VOID: 0, HYPER: 8, UNSIGNED_HYPER: 8, DOUBLE: 8, QUADRUPLE: 16}
+_ALIASES = {bool: Bool, type(None): Void, None: Void}
+
+
+@lru_cache(maxsize=4096)
+def schema_of(designator: Any) -> Schema:
+    """The schema of an XDR type.
+
+    Raises ``TypeError`` for what is no designator, with the class and the field it stands in.
+    """
+    return _Builder().build(designator)
+
+
+def arguments_schema(designators: Sequence[Any]) -> Schema:
+    """The schema of a procedure's arguments, one after the other (RFC 5531 section 12)."""
+    return (ARGUMENTS, [schema_of(designator) for designator in designators])
+
+
+class _Builder:
+    """Builds one schema; what it meets twice (a recursive type) is the same object."""
+
+    def __init__(self) -> None:
+        self._structs: dict[type, Schema] = {}
+        self._unions: dict[frozenset[Any], Schema] = {}
+        self._arrays: list[Schema] = []
+
+    def build(self, designator: Any) -> Schema:
+        schema = self._schema(designator)
+        # Only now is every struct complete, and its least size known.
+        for _, element, _, least in self._arrays:
+            least[0] = _least_bytes(element, ())
+        for cls, struct in self._structs.items():
+            _least_bytes(struct, ())  # refuses a struct that would never end
+            cls._xdr_schema = struct  # type: ignore[attr-defined]
+        return schema
+
+    def _schema(self, designator: Any) -> Schema:
+        designator = _ALIASES.get(designator, designator)
+        origin = get_origin(designator)
+        if origin is Annotated:
+            markers = [extra for extra in get_args(designator)[1:] if isinstance(extra, Marker)]
+            if len(markers) != 1:
+                raise TypeError(f"{designator!r} needs exactly one marker from rpcserver.xdr")
+            return self._marked(markers[0])
+        if origin is Union or origin is types.UnionType:
+            return self._union(designator)
+        if isinstance(designator, Marker):
+            return self._marked(designator)
+        if isinstance(designator, type):
+            if issubclass(designator, Struct):
+                return self._struct(designator)
+            if issubclass(designator, Arm):
+                return self._arms((designator,))
+            if issubclass(designator, IntEnum):
+                members = {member.value: member for member in designator}
+                return (ENUM, designator, members)
+        hint = " (an int is xdr.Int, xdr.Hyper, ...)" if designator is int else ""
+        raise TypeError(f"{designator!r} is no XDR type{hint}")
+
+    def _marked(self, marker: Marker) -> Schema:
+        match marker:
+            case Primitive(name):
+                return (_PRIMITIVES[name],)
+            case String(limit, encoding):
+                return (STRING, _limit(limit), encoding)
+            case Opaque(limit):
+                return (OPAQUE, _limit(limit))
+            case FixedOpaque(size):
+                return (FIXED_OPAQUE, size)
+            case Array(element, limit):
+                array = (ARRAY, self._schema(element), _limit(limit), [0])
+                self._arrays.append(array)
+                return array
+            case FixedArray(element, size):
+                return (FIXED_ARRAY, self._schema(element), size)
+            case LinkedList(node, nonempty):
+                return (LINKED_LIST, self._schema(node), nonempty)
+        raise TypeError(f"{marker!r} is no marker of rpcserver.xdr")
+
+    def _struct(self, cls: type) -> Schema:
+        known = self._structs.get(cls) or cls.__dict__.get("_xdr_schema")
+        if known:
+            return known
+        if not is_dataclass(cls):
+            raise TypeError(f"{cls.__qualname__} must be a @dataclass(slots=True)")
+        names = tuple(field.name for field in fields(cls))
+        schema: Schema = (STRUCT, cls, names, [])
+        self._structs[cls] = schema
+        schema[3].extend(self._field(cls, name) for name in names)
+        return schema
+
+    def _field(self, cls: type, name: str) -> Schema:
+        owner = next(base for base in cls.__mro__ if name in get_annotations(base))
+        annotation = get_annotations(owner)[name]
+        try:
+            if isinstance(annotation, str):
+                annotation = eval(annotation, vars(sys.modules[owner.__module__]))
+            return self._schema(annotation)
+        except (TypeError, NameError) as error:
+            raise TypeError(f"{cls.__qualname__}.{name}: {error}") from error
+
+    def _union(self, designator: Any) -> Schema:
+        members = get_args(designator)
+        rest = tuple(member for member in members if member is not type(None))
+        whole = self._arms(rest) if len(rest) > 1 else self._schema(rest[0])
+        return (OPTIONAL, whole) if len(rest) < len(members) else whole
+
+    def _arms(self, arms: tuple[Any, ...]) -> Schema:
+        if not all(isinstance(arm, type) and issubclass(arm, Arm) for arm in arms):
+            raise TypeError(f"a union is made of xdr.Arm classes, not of {arms!r}")
+        key = frozenset(arms)
+        if key in self._unions:
+            return self._unions[key]
+        cases: dict[int, Any] = {}
+        default: list[Any] = []
+        name = (arms[0].__doc__ or arms[0].__name__).partition(",")[0]
+        discriminant = self._schema(arms[0]._on)
+        # The arms may hold the union itself: it must be there before they are looked at.
+        entries = [[arm, *_arm_names(arm)] for arm in arms]
+        for arm, entry in zip(arms, entries, strict=True):
+            if arm._case is DEFAULT:
+                default.append(entry)
+            else:
+                cases.update((int(label), entry) for label in arm._case)
+        if len(default) > 1:
+            raise TypeError(f"{name} has {len(default)} default arms")
+        by_class = dict(zip(arms, entries, strict=True))
+        schema = (UNION, name, discriminant, cases, default[0] if default else None, by_class)
+        self._unions[key] = schema
+        for arm, entry in by_class.items():
+            if entry[2] is not None:
+                entry[3] = self._field(arm, entry[2])
+        return schema
+
+
+def _arm_names(arm: type[Arm]) -> tuple[str, str | None, Any, bool]:
+    """What follows the class in an arm; the payload's schema is filled in later."""
+    names = list(get_annotations(arm))
+    if not names or len(names) > 2:
+        raise TypeError(f"{arm.__qualname__} needs a discriminant and at most one member")
+    carries = names[0] in {field.name for field in fields(arm)}  # type: ignore[arg-type]
+    return names[0], names[1] if len(names) == 2 else None, (VOID,), carries
+
+
+def _limit(limit: int | None) -> int:
+    return MAX_LENGTH if limit is None else limit
+
+
+def _least_bytes(schema: Schema, inside: tuple[Any, ...]) -> int:
+    """The least number of bytes that a value of ``schema`` takes."""
+    match schema[0]:
+        case op if op in _LEAST_BYTES:
+            return _LEAST_BYTES[op]
+        case op if op == FIXED_OPAQUE:
+            return int(schema[1] + 3) // 4 * 4
+        case op if op == FIXED_ARRAY:
+            return int(schema[2]) * _least_bytes(schema[1], inside)
+        case op if op == LINKED_LIST:
+            return 4 + (_least_bytes(schema[1], inside) if schema[2] else 0)
+        case op if op == STRUCT:
+            if schema[1] in inside:
+                raise TypeError(f"{schema[1].__qualname__} contains itself without a pointer")
+            return sum(_least_bytes(field, (*inside, schema[1])) for field in schema[3])
+        case op if op == UNION:
+            arms = [*schema[3].values(), *([schema[4]] if schema[4] else [])]
+            return 4 + min(_least_bytes(arm[3], inside) for arm in arms)
+    return 4
