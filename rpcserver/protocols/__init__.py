@@ -1,0 +1,1 @@
+"""Protocols that rpcserver itself speaks, generated from ``idl/protocols/*.x``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -11,10 +12,16 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from rpcserver.auth import server_flavors
-from rpcserver.errors import UsageError
+from rpcserver.clients import connect
+from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
+from rpcserver.errors import CallError, NotReached, UsageError
+from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.version import Service
 from rpcserver.rpcbind.netid import Endpoint, parse_url
+from rpcserver.rpcbind.service import register_self
+from rpcserver.rpcbind.service import services as rpcbind_services
+from rpcserver.rpcbind.table import Table
 from rpcserver.servers import blocking
 
 logger = logging.getLogger("rpcserver")
@@ -147,19 +154,63 @@ def serve(
     kind: str = "threads",
     rpcbind: str | None = None,
     replace: bool = False,
+    portmap: bool = False,
 ) -> Server:
     """A server for ``services``, listening, and registered with rpcbind.
 
     ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``; port 0 is any
     free one. ``kind``: ``threads`` (a thread for each connection and each datagram) or ``sync``
     (one request at a time). ``rpcbind``: the URL of the rpcbind to register with, default
-    RPCSERVER_RPCBIND or this host's; none there is a warning. ``replace`` takes the place of a
-    living server. Raises ``UsageError`` for an address that is taken, a service that is none, a
-    method with the wrong arguments, and a version that a living server has registered.
+    RPCSERVER_RPCBIND or this host's; if none runs there, that is a warning, or with ``portmap``
+    one is started that lives as long as the server. ``replace`` takes the place of a living
+    server. Raises ``UsageError`` for an address that is taken, a service that is none, a method
+    with the wrong arguments, and a version that a living server has registered.
     """
     if not services:
         raise UsageError("there is no service to serve")
     server = Server(ServerEngine(services, server_flavors()), listen, kind)
-    if register:
-        pass
+    try:
+        if register:
+            _register(server, rpcbind, replace, portmap)
+    except BaseException:
+        server.close()
+        raise
     return server
+
+
+def serve_portmap(listen: Sequence[str] | None = None, kind: str = "threads") -> Server:
+    """The embedded rpcbind: versions 2, 3 and 4 of program 100000 (RFC 1833).
+
+    ``listen``: URLs, by default port 111 of 127.0.0.1 and, where this process may write it,
+    rpcbind's UNIX socket. Only processes on this host may register. Raises ``UsageError``.
+    """
+    table = Table()
+    server = Server(
+        ServerEngine(rpcbind_services(table), server_flavors()), listen or _portmap_urls(), kind
+    )
+    register_self(table, map(parse_url, server.endpoints))
+    return server
+
+
+def _portmap_urls() -> list[str]:
+    urls = [f"{transport}://127.0.0.1:{RPCB_PORT}" for transport in ("tcp", "udp")]
+    writable = os.access(os.path.dirname(RPCBIND_SOCKET), os.W_OK)
+    return [*urls, f"unix://{RPCBIND_SOCKET}"] if writable else urls
+
+
+def _register(server: Server, rpcbind: str | None, replace: bool, portmap: bool) -> None:
+    places = [parse_url(url) for url in server.endpoints]
+    rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
+    try:
+        undo = connect.register(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
+    except NotReached as error:
+        if not portmap:
+            logger.warning("not registered: %s", error)
+            return
+        embedded = serve_portmap([rpcbind] if rpcbind else None).start()
+        server.on_close(embedded.close)
+        url = embedded.endpoints[0]
+        undo = connect.register(server.engine.versions, places, rpcbind=url, replace=replace)
+    except CallError as error:
+        raise UsageError(f"cannot register: {error}") from error
+    server.on_close(undo)

@@ -1,0 +1,53 @@
+# Each target sets up what it needs in a virtual environment. `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check pytest gen docs clean
+
+help:
+	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
+	@echo "make test    all checks and the test suite"
+	@echo "make check   only the checks: generated files, ruff, mypy, pyright"
+	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
+	@echo "make gen     compile every .x file of the project"
+	@echo "make docs    build the documentation into site/"
+	@echo "make clean   remove what the others made"
+	@echo "PYTHON=$(PYTHON) VENV=$(VENV)"
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m examples.demo
+
+test: check pytest
+
+check: $(VENV)/.tools
+	$(BIN)/rpcserver gen --check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+pytest: $(VENV)/.tools
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+gen: $(VENV)/.installed
+	$(BIN)/rpcserver gen
+
+docs: $(VENV)/.tools
+	$(BIN)/mkdocs build --strict --quiet
+
+# pip 25.1 was the first to read dependency groups.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.tools: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) site build dist examples/c/build .mypy_cache .pytest_cache .ruff_cache .hypothesis

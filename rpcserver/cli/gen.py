@@ -1,0 +1,99 @@
+"""``rpcserver gen``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rpcserver import rpcgen
+from rpcserver.errors import UsageError
+from rpcserver.rpcgen import project
+from rpcserver.rpcgen.compiler import Options
+
+_File = tuple[Path, Path, str]
+"""source, output, and how the output names its source"""
+
+
+@click.command()
+@click.argument("file", required=False, metavar="[FILE.x]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT.py",
+    help="Where to write, - for stdout. Default: NAME.py in the current directory.",
+)
+@click.option("-I", "include", multiple=True, metavar="DIR", help="Look for included files here.")
+@click.option("-D", "define", multiple=True, metavar="NAME[=VALUE]", help="Define a macro.")
+@click.option("--names", type=click.Choice(["py", "idl"]), help="idl keeps every spelling.")
+@click.option(
+    "--strings",
+    type=click.Choice(["utf-8", "latin-1", "bytes"]),
+    help="What strings become: str in UTF-8 (the default) or Latin-1, or bytes.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything is out of date.")
+@click.option("--sample", is_flag=True, help="A service with every method to fill in.")
+def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: Any) -> None:
+    """Compile FILE.x to Python, or without it all files of the project.
+
+    These are in the table [tool.rpcserver.gen] of the nearest pyproject.toml, which has lines like
+    "idl/*.x" = "generated/{name}.py". A sample is printed, or with -o written to a new file.
+    """
+    given = {name: value for name, value in how.items() if value}
+    if sample and check:
+        raise click.UsageError("--sample and --check exclude each other")
+    if file is None:
+        if output or sample or given:
+            raise click.UsageError("only --check goes without FILE.x")
+        files = _project_files()
+    else:
+        path = Path(file)
+        files = [(path, Path(output or f"{project.module_name(path)}.py"), file)]
+    options = Options(**given)
+    if file and sample:
+        _print_or_create(rpcgen.sample(file, **given), output)
+    elif check:
+        _check(files, options)
+    elif file and output == "-":
+        click.echo(rpcgen.compile_file(file, **given), nl=False)
+    else:
+        for source, target, shown in files:
+            if project.generate(source, target, options, shown):
+                click.echo(f"wrote {target}")
+
+
+def _project_files() -> list[_File]:
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        pyproject = directory / "pyproject.toml"
+        if pyproject.exists():
+            return [
+                # The output names its source as seen from there, wherever one stands.
+                (source, output, source.relative_to(directory).as_posix())
+                for source, output in project.project_table(pyproject)
+            ]
+    raise UsageError("there is no pyproject.toml here or above: name a FILE.x")
+
+
+def _check(files: list[_File], options: Options) -> None:
+    reasons = [
+        f"{target} {reason}"
+        for source, target, shown in files
+        if (reason := project.outdated(source, target, options, shown))
+    ]
+    if reasons:
+        raise UsageError("\n".join(["out of date, run `rpcserver gen`:", *reasons]))
+
+
+def _print_or_create(text: str, output: str | None) -> None:
+    """A sample is filled in by its user, so what is there already stays."""
+    if output is None or output == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        with Path(output).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    click.echo(f"wrote {output}")

@@ -1,0 +1,42 @@
+"""What the verbs that serve have in common: saying where, and ending when told."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rpcserver.servers.serve import Server
+
+
+def run(start: Callable[[], Server]) -> None:
+    """Start a server and run it until SIGTERM or SIGINT.
+
+    ``listening URL`` for each listener, then ``ready``, go to stdout; logs go to stderr.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Until there is a server to shut down, both signals interrupt what starts it, and that undoes
+    # what it has done.
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        with start() as server:
+            for number in before:
+                signal.signal(number, lambda *_: server.shutdown())
+            for url in server.endpoints:
+                click.echo(f"listening {url}")
+            click.echo("ready")
+            server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
