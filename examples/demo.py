@@ -35,7 +35,7 @@ def run(*command: str) -> None:
 def started(*command: str) -> Iterator[list[str]]:
     """A verb of rpcserver in a process of its own: the URLs where it listens."""
     print("$", " ".join(command), "&", flush=True)
-    log = tempfile.TemporaryFile("w+")
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115  read once the process has ended
     process = subprocess.Popen(
         [*RPCSERVER, *command[1:]], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
     )

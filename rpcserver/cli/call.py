@@ -69,18 +69,21 @@ class _Choice(NamedTuple):
 def _choose(module: ModuleType, name: str, vers: int | None) -> _Choice:
     """The procedure of that name or method, in the highest version unless ``vers`` says which."""
     versions = [each for each in vars(module).values() if _is_version(each)]
+    if vers is not None:
+        numbers = sorted({each._vers for each in versions})
+        versions = [each for each in versions if each._vers == vers]
+        if not versions:
+            raise click.UsageError(f"there is no version {vers}: there are {numbers}")
     everything = [
         _Choice(version, procedure)
         for version in versions
-        if vers in (None, version._vers)
         for procedure in version._procedures.values()
     ]
     found = [each for each in everything if each.procedure.name == name]
     found = found or [each for each in everything if each.procedure.method == name]
     if not found:
-        where = "in the file" if vers is None else f"in a version {vers}"
         names = ", ".join(each.procedure.name for each in everything)
-        raise click.UsageError(f"there is no procedure {name!r} {where} ({names or 'none at all'})")
+        raise click.UsageError(f"there is no procedure {name!r}: there are {names or 'none'}")
     programs = {each.version._prog for each in found}
     if len(programs) > 1:
         places = ", ".join(f"{each.procedure.name} of {each.version.__name__}" for each in found)

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -30,7 +29,9 @@ def info(host: str, as_json: bool, timeout: float, rpcbind: str | None) -> None:
         click.echo(json.dumps([{**asdict(each), "url": _url(each)} for each in entries], indent=2))
         return
     names = program_names()
-    table = Table("program", "version", "netid", "address", "owner", "name", box=SIMPLE_HEAD)
+    table = Table(
+        "program", "version", "netid", "address", "owner", "name", box=None, pad_edge=False
+    )
     for each in entries:
         url = _url(each) or each.address
         cells = [str(each.prog), str(each.vers), each.netid, url, each.owner]

@@ -9,11 +9,14 @@ from rpcserver.clients.connect import locate
 from rpcserver.clients.connect import ping as null_call
 from rpcserver.errors import ProgMismatch
 
+MAX_VERSIONS = 100
+"""How many versions are called at most: a server may claim to have any number."""
+
 
 @click.command()
 @click.argument("target")
 @click.argument("prog", callback=program)
-@click.argument("vers", type=click.IntRange(min=0), required=False)
+@click.argument("vers", type=click.IntRange(0, 0xFFFF_FFFF), required=False)
 @timeout_option
 @rpcbind_option
 def ping(target: str, prog: int, vers: int | None, timeout: float, rpcbind: str | None) -> None:
@@ -23,16 +26,24 @@ def ping(target: str, prog: int, vers: int | None, timeout: float, rpcbind: str 
     versions it has, and each of them is called.
     """
 
-    def call(version: int) -> None:
+    def ready(version: int) -> None:
         place = locate(target, prog, version, timeout=timeout, rpcbind=rpcbind)
         null_call(place, prog, version, timeout)
         click.echo(f"program {prog} version {version} at {place}: ready")
 
+    def is_ready(version: int) -> bool:
+        try:
+            ready(version)
+        except ProgMismatch:  # low and high do not tell of gaps between them
+            return False
+        return True
+
     if vers is not None:
-        call(vers)
+        ready(vers)
         return
     try:
-        call(0)  # hardly ever a version, so that the answer says which there are
+        ready(0)  # hardly ever a version, so that the answer says which there are
     except ProgMismatch as error:
-        for version in range(error.low, error.high + 1):
-            call(version)
+        last = min(error.high, error.low + MAX_VERSIONS - 1)
+        if not sum(is_ready(version) for version in range(error.low, last + 1)):
+            raise

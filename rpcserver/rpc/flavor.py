@@ -71,6 +71,8 @@ class ClientFlavor(Protocol):
         Also the function that will get the reply's verifier and results, check them, and return
         the plain results; it raises ``BadReply``.
         """
+        ...
 
     def refused(self, stat: int) -> bool:
         """Told that the server refused with ``stat``: whether another try may go better."""
+        ...

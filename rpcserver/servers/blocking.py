@@ -62,7 +62,7 @@ async def _wait(awaitable: Any) -> Any:
 class StreamHandler(socketserver.BaseRequestHandler):
     """One connection: reads what is there, answers every complete record in it, sends once."""
 
-    server: _StreamServer
+    server: Any
 
     def handle(self) -> None:
         server, connection = self.server, self.request
@@ -101,7 +101,7 @@ class StreamHandler(socketserver.BaseRequestHandler):
 class DatagramHandler(socketserver.BaseRequestHandler):
     """One datagram: a call, and the reply from the address it was sent to."""
 
-    server: UDPServer
+    server: Any
 
     def handle(self) -> None:
         data, ancillary = self.request
@@ -148,6 +148,12 @@ class _RpcServer(socketserver.BaseServer):
         if isinstance(server_address, tuple):
             self.address_family = sockets.family(server_address[0])
         super().__init__(server_address, self.handler_class, bind_and_activate)  # type: ignore[call-arg]
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            # IPv6 alone: netid and access lists say what they mean, and IPv4 may have the port.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()  # type: ignore[misc]
 
     def get_request(self) -> tuple[Any, Any]:
         request, address = self._next_request()

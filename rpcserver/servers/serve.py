@@ -188,7 +188,11 @@ def serve_portmap(listen: Sequence[str] | None = None, kind: str = "threads") ->
     server = Server(
         ServerEngine(rpcbind_services(table), server_flavors()), listen or _portmap_urls(), kind
     )
-    register_self(table, map(parse_url, server.endpoints))
+    places = [parse_url(url) for url in server.endpoints]
+    for place in places:
+        if not place.internet:
+            os.chmod(place.path, 0o666)  # everybody may ask; who may change what, the table says
+    register_self(table, places)
     return server
 
 
@@ -201,16 +205,23 @@ def _portmap_urls() -> list[str]:
 def _register(server: Server, rpcbind: str | None, replace: bool, portmap: bool) -> None:
     places = [parse_url(url) for url in server.endpoints]
     rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
+    if portmap and not _is_there(rpcbind):
+        embedded = serve_portmap([rpcbind] if rpcbind else None).start()
+        server.on_close(embedded.close)
+        rpcbind = embedded.endpoints[0]
     try:
         undo = connect.register(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
     except NotReached as error:
-        if not portmap:
-            logger.warning("not registered: %s", error)
-            return
-        embedded = serve_portmap([rpcbind] if rpcbind else None).start()
-        server.on_close(embedded.close)
-        url = embedded.endpoints[0]
-        undo = connect.register(server.engine.versions, places, rpcbind=url, replace=replace)
+        logger.warning("not registered: %s", error)
     except CallError as error:
         raise UsageError(f"cannot register: {error}") from error
-    server.on_close(undo)
+    else:
+        server.on_close(undo)
+
+
+def _is_there(rpcbind: str | None) -> bool:
+    try:
+        with connect.open_rpcbind(rpcbind, for_registration=True):
+            return True
+    except NotReached:
+        return False

@@ -188,8 +188,8 @@ class _Builder:
 
     def _union(self, designator: Any) -> Schema:
         members = get_args(designator)
-        rest = tuple(member for member in members if member is not type(None))
-        whole = self._arms(rest) if len(rest) > 1 else self._schema(rest[0])
+        rest = [member for member in members if member is not type(None)]
+        whole = self._arms(tuple(rest)) if len(rest) > 1 else self._schema(rest[0])
         return (OPTIONAL, whole) if len(rest) < len(members) else whole
 
     def _arms(self, arms: tuple[Any, ...]) -> Schema:
