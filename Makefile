@@ -36,7 +36,7 @@ gen: $(VENV)/.installed
 	$(BIN)/rpcserver gen
 
 docs: $(VENV)/.tools
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # pip 25.1 was the first to read dependency groups.
 $(VENV)/.installed: pyproject.toml

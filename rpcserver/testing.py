@@ -83,13 +83,13 @@ class _Strategies:
     def _union(self, schema: Schema) -> st.SearchStrategy[Any]:
         if id(schema) not in self._unions:
             self._unions[id(schema)] = st.deferred(
-                lambda: st.one_of([self._arm(schema, arm) for arm in schema[5].values()])
+                lambda: st.one_of([self._arm(schema, arm) for arm in schema[6].values()])
             )
         return self._unions[id(schema)]
 
     def _arm(self, schema: Schema, arm: Any) -> st.SearchStrategy[Any]:
-        _, _, discriminant, cases, default, _ = schema
-        cls, tag, payload_name, payload, carries = arm
+        _, _, tag, discriminant, cases, default, _ = schema
+        cls, payload_name, payload, carries = arm
         parts = [] if payload_name is None else [self.of(payload)]
         if not carries:
             return st.builds(cls, *parts)

@@ -39,8 +39,7 @@ WRITTEN = {
 def imports(path: Path, *, only_at_import: bool = False) -> Iterator[str]:
     """The modules that a file imports: ours as ``rpcserver.x.y``, the others by their name."""
     tree = ast.parse(path.read_text())
-    nodes = tree.body if only_at_import else ast.walk(tree)
-    for node in nodes:
+    for node in running(tree) if only_at_import else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -48,6 +47,17 @@ def imports(path: Path, *, only_at_import: bool = False) -> Iterator[str]:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 yield name if name.removeprefix("rpcserver.") in names() else str(node.module)
+
+
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs when the module is imported: no bodies of functions, nothing for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from running(child)
 
 
 def names() -> set[str]:

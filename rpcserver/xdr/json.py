@@ -64,8 +64,9 @@ def dump(schema: Schema, value: Any) -> Any:
         pairs = zip(names, fields, strict=True)
         return {name: dump(field, getattr(value, name)) for name, field in pairs}
     if op == s.UNION:
-        _, tag, payload_name, payload, _ = schema[5][type(value)]
-        result = {tag: dump(schema[2], getattr(value, tag))}
+        _, _, tag, discriminant, _, _, by_class = schema
+        _, payload_name, payload, _ = by_class[type(value)]
+        result = {tag: dump(discriminant, getattr(value, tag))}
         if payload_name is not None:
             result[payload_name] = dump(payload, getattr(value, payload_name))
         return result
@@ -150,15 +151,14 @@ def _items(element: Schema, data: Any) -> list[Any]:
 
 
 def _union(schema: Schema, data: Any) -> Any:
-    _, name, discriminant, cases, default, by_class = schema
-    tag = next(iter(by_class.values()))[1]
+    _, name, tag, discriminant, cases, default, _ = schema
     if not isinstance(data, Mapping) or tag not in data:
         _expected(f"an object with {tag!r}", data)
     label = _member(data, tag, discriminant)
     arm = cases.get(label, default)
     if arm is None:
         raise XdrError(f"{name} has no case {label!r}")
-    cls, _, payload_name, payload, carries = arm
+    cls, payload_name, payload, carries = arm
     _members(data, cls.__name__, (tag,) if payload_name is None else (tag, payload_name))
     keywords = {tag: label} if carries else {}
     if payload_name is not None:

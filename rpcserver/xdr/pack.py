@@ -185,11 +185,11 @@ def _pack_struct(schema: Schema, packer: Packer, value: Any, depth: int) -> None
 
 
 def _pack_union(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    _, name, discriminant, cases, default, by_class = schema
+    _, name, tag, discriminant, cases, default, by_class = schema
     arm = by_class.get(type(value))
     if arm is None:
         _expected(packer, f"an arm of {name}", value)
-    cls, tag, payload_name, payload, carries = arm
+    cls, payload_name, payload, carries = arm
     label = getattr(value, tag)
     step = tag
     try:

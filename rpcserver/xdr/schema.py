@@ -12,13 +12,13 @@ A schema is a tuple that starts with an opcode:
 ``(OPTIONAL, element)``
 ``(LINKED_LIST, node, nonempty)``
 ``(STRUCT, cls, names, [field, ...])``
-``(UNION, name, discriminant, {label: arm}, default,``  default: an arm or None
-``{cls: arm})``
+``(UNION, name, tag, discriminant, {label: arm},``      tag: name of the discriminant;
+``default, {cls: arm})``                                default: an arm or None
 ``(ARGUMENTS, [field, ...])``                           of a procedure; a tuple
 ======================================================  =====================================
 
-An arm is ``(cls, discriminant name, payload name | None, payload, carries)``; one that carries
-its discriminant takes it by keyword. The lists let a recursive type hold itself.
+An arm is ``(cls, payload name | None, payload, carries)``; one that carries its discriminant
+takes it by keyword. The lists let a recursive type hold itself.
 """
 
 from __future__ import annotations
@@ -114,10 +114,11 @@ class _Builder:
     def build(self, designator: Any) -> Schema:
         schema = self._schema(designator)
         # Only now is every struct complete, and its least size known.
+        known: dict[int, int | None] = {}
         for _, element, _, least in self._arrays:
-            least[0] = _least_bytes(element, ())
+            least[0] = _least_bytes(element, known)
         for cls, struct in self._structs.items():
-            _least_bytes(struct, ())  # refuses a struct that would never end
+            _least_bytes(struct, known)  # refuses a struct that would never end
             cls._xdr_schema = struct  # type: ignore[attr-defined]
         return schema
 
@@ -201,9 +202,10 @@ class _Builder:
         cases: dict[int, Any] = {}
         default: list[Any] = []
         name = (arms[0].__doc__ or arms[0].__name__).partition(",")[0]
+        tag = _arm_names(arms[0])[0]
         discriminant = self._schema(arms[0]._on)
         # The arms may hold the union itself: it must be there before they are looked at.
-        entries = [[arm, *_arm_names(arm)] for arm in arms]
+        entries = [_arm(arm) for arm in arms]
         for arm, entry in zip(arms, entries, strict=True):
             if arm._case is DEFAULT:
                 default.append(entry)
@@ -212,43 +214,61 @@ class _Builder:
         if len(default) > 1:
             raise TypeError(f"{name} has {len(default)} default arms")
         by_class = dict(zip(arms, entries, strict=True))
-        schema = (UNION, name, discriminant, cases, default[0] if default else None, by_class)
+        other = default[0] if default else None
+        schema = (UNION, name, tag, discriminant, cases, other, by_class)
         self._unions[key] = schema
         for arm, entry in by_class.items():
-            if entry[2] is not None:
-                entry[3] = self._field(arm, entry[2])
+            if entry[1] is not None:
+                entry[2] = self._field(arm, entry[1])
         return schema
 
 
-def _arm_names(arm: type[Arm]) -> tuple[str, str | None, Any, bool]:
-    """What follows the class in an arm; the payload's schema is filled in later."""
+def _arm_names(arm: type[Arm]) -> list[str]:
+    """The names of an arm's discriminant and, if it has one, of its payload."""
     names = list(get_annotations(arm))
     if not names or len(names) > 2:
         raise TypeError(f"{arm.__qualname__} needs a discriminant and at most one member")
-    carries = names[0] in {field.name for field in fields(arm)}  # type: ignore[arg-type]
-    return names[0], names[1] if len(names) == 2 else None, (VOID,), carries
+    return names
+
+
+def _arm(arm: type[Arm]) -> list[Any]:
+    """An arm as the schema has it; the payload's own schema is filled in later."""
+    tag, *payload = _arm_names(arm)
+    carries = any(field.name == tag for field in fields(arm))  # type: ignore[arg-type]
+    return [arm, payload[0] if payload else None, (VOID,), carries]
 
 
 def _limit(limit: int | None) -> int:
     return MAX_LENGTH if limit is None else limit
 
 
-def _least_bytes(schema: Schema, inside: tuple[Any, ...]) -> int:
-    """The least number of bytes that a value of ``schema`` takes."""
+def _least_bytes(schema: Schema, known: dict[int, int | None]) -> int:
+    """The least number of bytes that a value of ``schema`` takes.
+
+    ``known`` has it for structs and unions met before, and ``None`` for those we are inside of.
+    """
     match schema[0]:
         case op if op in _LEAST_BYTES:
             return _LEAST_BYTES[op]
         case op if op == FIXED_OPAQUE:
             return int(schema[1] + 3) // 4 * 4
         case op if op == FIXED_ARRAY:
-            return int(schema[2]) * _least_bytes(schema[1], inside)
+            return int(schema[2]) * _least_bytes(schema[1], known)
         case op if op == LINKED_LIST:
-            return 4 + (_least_bytes(schema[1], inside) if schema[2] else 0)
-        case op if op == STRUCT:
-            if schema[1] in inside:
-                raise TypeError(f"{schema[1].__qualname__} contains itself without a pointer")
-            return sum(_least_bytes(field, (*inside, schema[1])) for field in schema[3])
-        case op if op == UNION:
-            arms = [*schema[3].values(), *([schema[4]] if schema[4] else [])]
-            return 4 + min(_least_bytes(arm[3], inside) for arm in arms)
+            return 4 + (_least_bytes(schema[1], known) if schema[2] else 0)
+        case op if op in (STRUCT, UNION):
+            key = id(schema[3 if op == STRUCT else 4])
+            least = known.setdefault(key, -1)
+            if least is None:
+                raise TypeError(f"{schema[1]} contains itself without a pointer")
+            if least < 0:
+                known[key] = None
+                known[key] = least = _least_members(schema, known)
+            return least
     return 4
+
+
+def _least_members(schema: Schema, known: dict[int, int | None]) -> int:
+    if schema[0] == STRUCT:
+        return sum(_least_bytes(field, known) for field in schema[3])
+    return 4 + min(_least_bytes(arm[2], known) for arm in schema[6].values())

@@ -150,13 +150,16 @@ def _unpack_struct(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
 
 
 def _unpack_union(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
-    _, name, discriminant, cases, default, _ = schema
-    start = unpacker.get_position()
-    label = UNPACK[discriminant[0]](discriminant, unpacker, depth)
-    arm = cases.get(label, default)
-    if arm is None:
-        raise XdrError(f"{name} has no case {label!r}", start)
-    cls, tag, payload_name, payload, carries = arm
+    _, name, tag, discriminant, cases, default, _ = schema
+    try:
+        label = UNPACK[discriminant[0]](discriminant, unpacker, depth)
+        arm = cases.get(label, default)
+        if arm is None:
+            raise XdrError(f"{name} has no case {label!r}", unpacker.get_position() - 4)
+    except XdrError as error:
+        error.within(tag)
+        raise
+    cls, payload_name, payload, carries = arm
     keywords = {tag: label} if carries else {}
     if payload_name is None:
         return cls(**keywords)

@@ -93,9 +93,9 @@ BAD_BYTES: list[tuple[Any, str, int, str, str]] = [
     (xdr.Array(Point), "0000000100000000000000", 0, "", "1 elements do not fit into the 7"),
     (xdr.Array(xdr.Bool), "000000020000000100000005", 8, "[1]", "a bool is 0 or 1, not 5"),
     (Entries, "0000000100000000000000000000000100000009", 16, "[1].key", "9 bytes exceed"),
-    (Res, "00000001", 0, "", "Color has no member 1"),
+    (Res, "00000001", 0, "kind", "Color has no member 1"),
     (Res, "000000000000000100", 8, "point.y", "4 bytes wanted and 1 left"),
-    (Num, "00000007", 0, "", "has no case 7"),
+    (Num, "00000007", 0, "n", "has no case 7"),
     (Tree, "00000001000000010000000200000009", 12, "left.left", "a bool is 0 or 1, not 9"),
 ]
 
