@@ -101,10 +101,11 @@ def _values(procedure: rpc.Procedure[Any], arguments: tuple[str, ...]) -> tuple[
         raise click.UsageError(f"{procedure.name} takes {len(wanted)} values, not {len(arguments)}")
     values = []
     for number, (designator, text) in enumerate(zip(wanted, arguments, strict=True)):
+        place = f"args[{number}]" if len(wanted) > 1 else "args"  # as the codec says
         try:
             values.append(xdr.json.from_json(designator, json.loads(text)))
         except xdr.XdrError as error:
-            raise click.UsageError(str(error.within(f"args[{number}]"))) from None
+            raise click.UsageError(str(error.within(place))) from None
         except (ValueError, RecursionError) as error:
-            raise click.UsageError(f"args[{number}]: {text!r:.60} is no JSON: {error}") from None
+            raise click.UsageError(f"{place}: {text!r:.60} is no JSON: {error}") from None
     return tuple(values)

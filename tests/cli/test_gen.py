@@ -56,7 +56,9 @@ def test_the_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke("gen", "--check").exit_code == 0
 
 
-@pytest.mark.parametrize("args", [["gen", "--check"], ["gen", "--check", "idl/p.x", "-o", "made/p.py"]])
+@pytest.mark.parametrize(
+    "args", [["gen", "--check"], ["gen", "--check", "idl/p.x", "-o", "made/p.py"]]
+)
 def test_check(project: Path, args: list[str]) -> None:
     made = project / "made" / "p.py"
     missing = invoke(*args)

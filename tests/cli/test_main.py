@@ -36,7 +36,11 @@ loaded = {"lark", "rich", "socketserver", "rpcserver.rpc", "rpcserver.xdr"} & se
 sys.exit(f"loaded {loaded}" if loaded else 0)
 """
     done = subprocess.run(
-        [sys.executable, "-c", source], env=environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-c", source],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 
 import rpcserver
-from examples.calc import Memory
 from generated.calc import CALC_PROG, CalcV1Client, CalcV2Client
 from rpcserver.clients.connect import open_rpcbind
-from rpcserver.errors import NotReached
+from rpcserver.errors import NotReached, SystemErr
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.serve import KINDS
-from tests.cli.command import ROOT, run, running
-from tests.peers.process import until
+from tests.cli.command import ROOT, RPCSERVER, environment, run, running
+from tests.peers.process import Process, until
 
 SERVICES = ("examples.calc:CalcV1", "examples.calc:CalcV2")
 
-MODULE = '''
+MODULE = """
 import pathlib
 import time
 from generated import calc
@@ -55,13 +54,21 @@ def failing():
     raise LookupError("no database")
 
 not_a_service = 5
-'''
+"""
+
+SLOW_START = """
+import pathlib
+import time
+pathlib.Path("starts").touch()
+time.sleep(60)
+"""
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A directory with modules of a user's own."""
     (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "slow.py").write_text(SLOW_START, encoding="utf-8")
     (tmp_path / "halting.py").write_text("import missing_dependency\n", encoding="utf-8")
     return tmp_path
 
@@ -129,11 +136,12 @@ def test_names_in_the_current_directory(here: Path, name: str) -> None:
 
 
 def test_calls_in_flight_are_finished(here: Path, rpcbind: str) -> None:
-    ended: list[object] = []
+    ended: list[str] = []
 
     def pause(url: str) -> None:
         with rpcserver.connect(CalcV2Client, url) as client:
-            ended.append(client.pause(0))
+            client.pause(0)
+            ended.append(parse_url(url).transport)
 
     with running("serve", "mine:Slow", "--rpcbind", rpcbind, cwd=here) as service:
         calls = [threading.Thread(target=pause, args=(url,)) for url in service.urls]
@@ -149,7 +157,15 @@ def test_calls_in_flight_are_finished(here: Path, rpcbind: str) -> None:
         assert service.process.wait() == 0
         for call in calls:
             call.join()
-    assert ended == [None, None]
+    assert sorted(ended) == ["tcp", "udp"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts(here: Path, number: signal.Signals) -> None:
+    with Process([*RPCSERVER, "serve", "slow:V1"], cwd=here, env=environment()) as process:
+        until("the start", (here / "starts").exists)
+        assert process.stop(number) == 0
+        assert (process.stdout(), process.stderr()) == ("", "")
 
 
 def _accepts(url: str) -> bool:
@@ -256,20 +272,14 @@ def test_a_wrong_command_line(here: Path, args: list[str]) -> None:
     assert run("serve", *args, cwd=here).returncode == 2
 
 
-def test_an_unknown_service_logs_the_reason_once() -> None:
+def test_a_method_that_fails_is_logged_and_the_connection_lives_on() -> None:
     with running("serve", *SERVICES, "--no-register") as service:
         with rpcserver.connect(CalcV2Client, service.urls[0]) as client:
-            with pytest.raises(rpcserver.errors.SystemErr):
+            with pytest.raises(SystemErr):
                 client.fail("on purpose")
             assert client.add(1, 1) == 2
         assert service.process.stderr().count("RuntimeError: on purpose") == 1
         assert service.process.stdout().count("\n") == 3
-
-
-def test_memory_wraps_like_a_hyper() -> None:
-    memory = Memory()
-    memory.store(2**63 - 1)
-    assert memory.add(1) == -(2**63)
 
 
 def free_url() -> str:
