@@ -18,7 +18,7 @@ import rpcserver
 from rpcserver.errors import NotReached
 
 ROOT = Path(__file__).parents[1]
-RPCSERVER = [sys.executable, "-m", "rpcserver.cli"]
+RPCSERVER = [sys.executable, "-m", "rpcserver"]
 C_PACKAGES = "rpcsvc-proto libtirpc-dev gcc make pkg-config"
 
 

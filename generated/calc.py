@@ -186,6 +186,7 @@ class QuotientDefault(xdr.Arm, on=CalcStatus, case=xdr.DEFAULT):
 
 
 Quotient: TypeAlias = QuotientCalcOk | QuotientCalcDivByZero | QuotientDefault
+"""Over an enum: a void arm, and a default arm with a payload."""
 
 
 @dataclass(slots=True)
@@ -204,6 +205,7 @@ class EvaluationDefault(xdr.Arm, on=CalcStatus, case=xdr.DEFAULT):
 
 
 Evaluation: TypeAlias = EvaluationCalcOk | EvaluationDefault
+"""Over an enum, with a default arm that is void."""
 
 
 @dataclass(slots=True)
@@ -222,6 +224,7 @@ class PaintUltraviolet(xdr.Arm, on=Shade, case=[Color.ULTRAVIOLET, Color.INFRARE
 
 
 Paint: TypeAlias = PaintRed | PaintUltraviolet
+"""Over a typedef of an enum: several labels on one arm, no default."""
 
 
 @dataclass(slots=True)
@@ -289,6 +292,7 @@ class ShapeDefault(xdr.Arm, on=xdr.Int, case=xdr.DEFAULT):
 
 
 Shape: TypeAlias = ShapeMinus1 | Shape0 | Shape1 | Shape3 | Shape4 | Shape5 | Shape6 | ShapeDefault
+"""Over an int: a negative label, several labels, every form of payload."""
 
 
 @dataclass(slots=True)
@@ -330,6 +334,7 @@ class PacketDefault(xdr.Arm, on=xdr.UnsignedInt, case=xdr.DEFAULT):
 
 
 Packet: TypeAlias = Packet0 | Packet16 | Packet17 | Packet4294967280 | PacketDefault
+"""Over an unsigned int: labels in hex, a default arm that is void."""
 
 
 @dataclass(slots=True)
@@ -348,6 +353,7 @@ class AnswerFalse(xdr.Arm, on=xdr.Bool, case=[False]):
 
 
 Answer: TypeAlias = AnswerTrue | AnswerFalse
+"""Over a bool: an answer, or none."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from rpcserver.errors import UsageError
 from rpcserver.xdr import schema as s
 from rpcserver.xdr.quad import Quad
 from rpcserver.xdr.schema import Schema, schema_of
@@ -36,6 +37,10 @@ class _Strategies:
 
     def of(self, schema: Schema) -> st.SearchStrategy[Any]:
         op = schema[0]
+        if op == s.CUSTOM:
+            if schema[1].designator is None:
+                raise UsageError(f"no values for {schema[1].name}: its codec is the user's")
+            return self.of(schema_of(schema[1].designator))
         if op in _INTEGERS:
             low, high = _INTEGERS[op]
             return st.integers(low, high)

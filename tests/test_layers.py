@@ -67,6 +67,8 @@ def names() -> set[str]:
 def layer(module: str) -> str:
     """The layer of ``rpc.message``, ``errors``, ``testing`` (a face), ..."""
     first = module.partition(".")[0]
+    if first == "__main__":
+        return "cli"
     return first if first in {*LAYERS, "rpcgen"} else "faces"
 
 

@@ -16,7 +16,7 @@ from rpcserver.cli.options import rpcbind_option
 from rpcserver.cli.running import run
 from rpcserver.errors import UsageError
 from rpcserver.rpc import Service
-from rpcserver.servers.serve import KINDS, LISTEN
+from rpcserver.servers.serve import DEFAULT_KIND, KINDS, LISTEN
 
 
 @click.command()
@@ -35,7 +35,7 @@ from rpcserver.servers.serve import KINDS, LISTEN
 @click.option(
     "--kind",
     type=click.Choice(list(KINDS)),
-    default="threads",
+    default=DEFAULT_KIND,
     show_default=True,
     help="How calls share the process.",
 )

@@ -50,12 +50,12 @@ def connect(
     timeout: float = TIMEOUT,
     credentials: ClientFlavor | SysCredential | str | None = None,
     rpcbind: str | None = None,
-    transport: str = "tcp",
+    transport: str | None = None,
 ) -> ClientT:
     """A client for the service at ``target``; ``with`` closes its channel.
 
     ``target`` is a URL, or a host whose rpcbind is asked where ``client_class``'s version is
-    served over ``transport`` (``tcp``, ``udp`` or ``unix``). ``timeout`` holds for finding the
+    served over ``transport`` (``tcp``, ``udp`` or ``unix``; by default TCP, else UDP). ``timeout`` holds for finding the
     service and for each call. ``credentials``: ``"none"``, ``"sys"``, a ``SysCredential`` or a
     flavor. ``rpcbind``: the URL of the rpcbind to ask. Raises ``UsageError`` for arguments that
     make no sense, ``NotReached`` if the service is not there, and any other ``CallError``.
@@ -85,32 +85,34 @@ def locate(
     vers: int,
     *,
     rpcbind: str | None = None,
-    transport: str = "tcp",
+    transport: str | None = None,
     timeout: float = TIMEOUT,
 ) -> Endpoint:
     """Where version ``vers`` of program ``prog`` is served; the arguments are ``connect``'s."""
     if "://" in target:
         return parse_url(target)
-    if transport not in _TRANSPORTS:
+    if transport is not None and transport not in _TRANSPORTS:
         raise UsageError(f"unknown transport {transport!r}: it is one of {', '.join(_TRANSPORTS)}")
     deadline = time.monotonic() + timeout
     failure: CallError | None = None
     unknown = False
+    wanted = ("tcp", "udp") if transport is None else (transport,)
     for address in _addresses(target):
-        netid = Endpoint(transport, address).netid
         left = max(deadline - time.monotonic(), 0.001)
         try:
             with open_rpcbind(rpcbind, host=address, timeout=left) as asked:
-                found = asked.find(prog, vers, netid)
+                for each in wanted:
+                    found = asked.find(prog, vers, Endpoint(each, address).netid)
+                    if found is not None:
+                        return _reached_from_here(found, address)
         except (NotReached, TimedOut) as error:
             failure = failure or error
-            continue
-        if found is not None:
-            return _reached_from_here(found, address)
-        unknown = True
+        else:
+            unknown = True
     if failure is not None and not unknown:
         raise failure
-    raise NotReached(f"{target}: program {prog} is not registered with rpcbind for {transport}")
+    names = " or ".join(wanted)
+    raise NotReached(f"{target}: program {prog} is not registered with rpcbind for {names}")
 
 
 def open_rpcbind(

@@ -107,7 +107,7 @@ class CallBody(xdr.Struct):
 
 @dataclass(slots=True)
 class AcceptedReplyReplyDataMismatchInfo(xdr.Struct):
-    """struct mismatch_info of accepted_reply_reply_data"""
+    """struct mismatch_info of accepted_reply.reply_data"""
 
     low: xdr.UnsignedInt
     high: xdr.UnsignedInt

@@ -1,9 +1,11 @@
 """rpcgen: the compiler from ``.x`` files (RFC 4506, RFC 5531) to Python modules.
 
-The steps, one file each: ``source`` (text, comments), ``parser`` (lark, ``grammar.lark``),
-``syntax`` (the tree), ``resolve`` (what names mean), ``check``, ``names`` (Python's),
-``expressions``, ``emitter`` and ``programs`` (code), ``layout`` (line breaks). ``compiler`` puts
-them in a row; ``load``, ``project`` and ``sample`` are what it is used for.
+The steps, one file each: ``source`` (text, comments), ``parser`` and ``builder`` (lark,
+``grammar.lark``), ``syntax`` (the tree), ``resolve`` (what names mean), ``check``, ``names``
+(Python's), ``expressions``, ``emitter``, ``unions`` and ``programs`` (code), ``module`` (imports,
+order, aliases), ``layout`` (line breaks). ``compiler`` puts them in a row; ``loader``, ``project``
+and ``samples`` are what it is used for. No module here has the name of a function of this package:
+importing it would put it in the function's place.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def load(
     ``names="idl"`` keeps every spelling; ``strings`` is ``utf-8``, ``latin-1`` or ``bytes``.
     Raises ``IdlError`` for a mistake in the file, ``UsageError`` if it cannot be read.
     """
-    from rpcserver.rpcgen.load import load_module
+    from rpcserver.rpcgen.loader import load_module
 
     return load_module(path, _options(include, define, names, strings))
 
@@ -84,8 +86,7 @@ def sample(
 
     ``module`` is the name of the generated module that it imports.
     """
-    from rpcserver.rpcgen import compiler, project
-    from rpcserver.rpcgen import sample as samples
+    from rpcserver.rpcgen import compiler, project, samples
 
     path = Path(path)
     options = _options(include, define, names, strings)

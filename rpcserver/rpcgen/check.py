@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from rpcserver.rpcgen.resolve import UNSIGNED, Scope, arms, declarations
+from rpcserver.rpcgen.resolve import INT, UNSIGNED, AnyType, Scope, declarations
 from rpcserver.rpcgen.syntax import (
     Declaration,
     EnumBody,
@@ -17,29 +17,34 @@ from rpcserver.rpcgen.syntax import (
     TypeDef,
     TypedefDef,
     UnionBody,
+    Value,
 )
+
+MAX_DEPTH = 50
+"""Types inside one another by value; the codec's Python calls are as many times a few deep."""
+
+_RANGES = {"int": INT, "unsigned int": UNSIGNED, "bool": (0, 1)}
 
 
 def check(scope: Scope) -> None:
     """Raise ``IdlError`` for every mistake that can be found."""
+    _endless(scope, _by_name, "typedef {!r} is defined by itself")
+    scope.raise_errors()
+    _endless(scope, _by_value, "a type cannot contain itself: make {!r} a pointer (*)")
+    scope.raise_errors()  # what follows could not end
     for definition in scope.definitions:
         match definition:
-            case TypeDef(body=EnumBody()):
-                pass  # members are constants, and looked at with these
-            case TypeDef(name, body):
+            case TypeDef(body=StructBody() | UnionBody() as body):
                 for declaration in declarations(body):
                     _declaration(scope, declaration)
                 if isinstance(body, UnionBody):
                     _union(scope, body)
                 else:
-                    _members(scope, name, body)
+                    _unique(scope, "member", ((each.name, each.at) for each in body.members))
             case TypedefDef(declaration):
-                if declaration.kind == "void":
-                    scope.error("void is no type to name", declaration.at)
                 _declaration(scope, declaration)
             case ProgramDef():
                 _program(scope, definition)
-    _recursion(scope)
     scope.raise_errors()
 
 
@@ -47,7 +52,7 @@ def _declaration(scope: Scope, declaration: Declaration) -> None:
     if isinstance(declaration.type, Reference):
         scope.lookup(declaration.type)
     if declaration.size is not None:
-        scope.value(declaration.size, UNSIGNED)
+        scope.is_value(declaration.size, UNSIGNED)
 
 
 def _unique(scope: Scope, what: str, names: Iterable[tuple[object, Position]]) -> None:
@@ -58,56 +63,43 @@ def _unique(scope: Scope, what: str, names: Iterable[tuple[object, Position]]) -
         first.setdefault(name, at)
 
 
-def _members(scope: Scope, name: str, body: object) -> None:
-    assert isinstance(body, StructBody)
-    named = [member for member in body.members if member.kind != "void"]
-    _unique(scope, f"member of {name}", ((member.name, member.at) for member in named))
-
-
 def _union(scope: Scope, body: UnionBody) -> None:
-    discriminant = scope.behind(body.discriminant)
-    enum = discriminant if isinstance(discriminant, TypeDef) else None
-    name = discriminant.name if isinstance(discriminant, Primitive) else ""
-    ranges = {"int": (-(2**31), 2**31 - 1), "unsigned int": UNSIGNED, "bool": (0, 1)}
-    if enum is not None and isinstance(enum.body, EnumBody):
-        allowed = (-(2**31), 2**31 - 1)
-    elif name in ranges:
-        allowed = ranges[name]
-    elif not isinstance(body.discriminant.type, Reference) or discriminant is not None:
-        at = body.discriminant.at
-        scope.error("a union switches over int, unsigned int, bool or an enum", at)
-        return
-    else:
+    on = scope.behind(body.discriminant)
+    members: set[int] = set()
+    if isinstance(on, TypeDef) and isinstance(on.body, EnumBody):
+        allowed = INT
+        members = {scope.value(member.value) for member in on.body.members}
+    elif isinstance(on, Primitive) and on.name in _RANGES:
+        allowed = _RANGES[on.name]
+    elif on is None:
         return  # an unknown type, and said to be one
-    labels: list[tuple[object, Position]] = []
-    for case in body.cases:
-        for label in case.labels:
-            number = scope.value(label, allowed)
-            labels.append((label.name if isinstance(label, Name) else number, label.at))
-            if enum is not None and number not in _numbers(scope, enum):
-                shown = label.name if isinstance(label, Name) else number
-                scope.error(f"{shown} is no member of enum {enum.name}", label.at)
+    else:
+        message = "a union switches over int, unsigned int, bool or an enum"
+        scope.error(message, body.discriminant.at)
+        return
+    labels: list[tuple[int, Position]] = []
+    for label in (label for case in body.cases for label in case.labels):
+        if not scope.is_value(label, allowed):
+            continue
+        number = scope.value(label)
+        labels.append((number, label.at))
+        if members and number not in members:
+            scope.error(f"{_shown(label)} is no member of enum {on.name}", label.at)
     _unique(scope, "case", labels)
-    for arm in arms(body):
-        if arm.kind != "void" and not arm.name:
-            scope.error("an arm needs a name", arm.at)
 
 
-def _numbers(scope: Scope, enum: TypeDef) -> set[int]:
-    assert isinstance(enum.body, EnumBody)
-    return {scope.value(member.value) for member in enum.body.members}
+def _shown(value: Value) -> str:
+    return value.name if isinstance(value, Name) else value.text
 
 
 def _program(scope: Scope, program: ProgramDef) -> None:
     versions = program.versions
     _unique(scope, "version", ((each.name, each.at) for each in versions))
-    numbers = [(scope.value(each.number, UNSIGNED), each.number.at) for each in versions]
-    _unique(scope, "version number", numbers)
+    _unique(scope, "version number", _numbers(scope, (each.number for each in versions)))
     for version in versions:
         procedures = version.procedures
         _unique(scope, "procedure", ((each.name, each.at) for each in procedures))
-        numbers = [(scope.value(each.number, UNSIGNED), each.number.at) for each in procedures]
-        _unique(scope, "procedure number", numbers)
+        _unique(scope, "procedure number", _numbers(scope, (each.number for each in procedures)))
         for procedure in procedures:
             for declaration in (procedure.result, *procedure.arguments):
                 _declaration(scope, declaration)
@@ -116,27 +108,58 @@ def _program(scope: Scope, program: ProgramDef) -> None:
                     scope.error("void stands alone or not at all", argument.at)
 
 
-def _recursion(scope: Scope) -> None:
-    """A type that holds itself without a pointer or ``<>`` between would never end."""
-    done: set[str] = set()
+def _numbers(scope: Scope, values: Iterable[Value]) -> Iterator[tuple[int, Position]]:
+    for value in values:
+        if scope.is_value(value, UNSIGNED):
+            yield scope.value(value), value.at
 
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        definition = scope.types.get(name)
-        if name in done or definition is None:
-            return
-        if isinstance(definition, TypedefDef):
-            inside = [definition.declaration]
-        else:
-            inside = list(declarations(definition.body))
-        for declaration in inside:
-            of = declaration.type
-            if declaration.kind in ("plain", "fixed_array") and isinstance(of, Reference):
-                if of.name in (*path, name):
-                    what = f"{of.name!r} contains itself without end: make it a pointer (*)"
-                    scope.error(what, declaration.at)
+
+def _by_value(scope: Scope, definition: AnyType) -> Iterator[Declaration]:
+    """What a type holds without a pointer or ``<>`` between."""
+    if isinstance(definition, TypedefDef):
+        inside: Iterable[Declaration] = [definition.declaration]
+    else:
+        inside = declarations(definition.body)
+    return (each for each in inside if each.kind in ("plain", "fixed_array"))
+
+
+def _by_name(scope: Scope, definition: AnyType) -> Iterator[Declaration]:
+    """The typedef that a typedef is made of."""
+    if isinstance(definition, TypedefDef):
+        of = definition.declaration.type
+        if isinstance(of, Reference) and isinstance(scope.types.get(of.name), TypedefDef):
+            yield definition.declaration
+
+
+def _endless(
+    scope: Scope, parts: Callable[[Scope, AnyType], Iterator[Declaration]], message: str
+) -> None:
+    """Look for types that lead back to themselves, or too deep, by way of their ``parts``."""
+    depths: dict[str, int] = {}
+    for start in scope.types:
+        path = {start: 0}
+        walks = [(start, parts(scope, scope.types[start]))] if start not in depths else []
+        while walks:
+            name, walk = walks[-1]
+            for declaration in walk:
+                of = declaration.type
+                if not isinstance(of, Reference) or of.name not in scope.types:
+                    continue
+                if of.name in path:
+                    scope.error(message.format(declaration.name), declaration.at)
+                elif of.name in depths:
+                    path[name] = max(path[name], depths[of.name])
                 else:
-                    visit(of.name, (*path, name))
-        done.add(name)
-
-    for name in scope.types:
-        visit(name, ())
+                    path[of.name] = 0
+                    walks.append((of.name, parts(scope, scope.types[of.name])))
+                    break
+            else:
+                walks.pop()
+                depths[name] = path.pop(name) + 1
+                if depths[name] == MAX_DEPTH:
+                    scope.error(
+                        f"more than {MAX_DEPTH} types inside one another", scope.types[name].at
+                    )
+                if walks:
+                    outer = walks[-1][0]
+                    path[outer] = max(path[outer], depths[name])

@@ -58,12 +58,14 @@ def compile_file(path: str | Path, options: Options, shown_path: str | None = No
 
 def _read(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
-        raise UsageError(f"{path} has {len(data)} bytes: more than {MAX_BYTES} is no .x file")
+        raise UsageError(f"{path} has more than {MAX_BYTES} bytes: that is no .x file")
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")  # as old comments are written
+        text = data.decode("latin-1")  # as old comments are written
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -8,7 +8,6 @@ from rpcserver.rpcgen.names import Names
 from rpcserver.rpcgen.resolve import Scope
 from rpcserver.rpcgen.syntax import (
     Declaration,
-    Name,
     Number,
     Primitive,
     Reference,
@@ -31,12 +30,11 @@ _PRIMITIVES = {
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A type as the annotation of a field, as a designator (an argument of ``Procedure`` or of
-    a marker), and as the plain type that a type checker shows; and the names that they use."""
+    a marker), and as the plain type that a type checker shows."""
 
     annotation: str
     designator: str
     plain: str
-    uses: frozenset[str]
 
 
 class Expressions:
@@ -52,22 +50,21 @@ class Expressions:
 
     def of(self, declaration: Declaration) -> Expression:
         """The type that ``declaration`` gives to its name."""
-        kind, size = declaration.kind, declaration.size
-        limit = "" if size is None else self.value(size)
-        uses = self._value_uses(size)
+        kind = declaration.kind
+        limit = "" if declaration.size is None else self.value(declaration.size)
         match kind:
             case "void":
-                return Expression("xdr.Void", "xdr.Void", "None", frozenset(["xdr"]))
+                return Expression("xdr.Void", "xdr.Void", "None")
             case "string" if self.strings == "bytes":
-                return _marked("bytes", f"xdr.Opaque({limit})", {"bytes", *uses})
+                return _marked("bytes", f"xdr.Opaque({limit})")
             case "string":
                 if self.strings != "utf-8":
                     limit = f'{limit or "None"}, "{self.strings}"'
-                return _marked("str", f"xdr.String({limit})", {"str", *uses})
+                return _marked("str", f"xdr.String({limit})")
             case "variable_opaque":
-                return _marked("bytes", f"xdr.Opaque({limit})", {"bytes", *uses})
+                return _marked("bytes", f"xdr.Opaque({limit})")
             case "fixed_opaque":
-                return _marked("bytes", f"xdr.FixedOpaque({limit})", {"bytes", *uses})
+                return _marked("bytes", f"xdr.FixedOpaque({limit})")
         assert declaration.type is not None
         if kind == "optional":
             return self._optional(declaration)
@@ -75,7 +72,7 @@ class Expressions:
         if kind == "plain":
             return element
         marker = "FixedArray" if kind == "fixed_array" else "Array"
-        return _array(marker, element, [limit] if limit else [], uses)
+        return _array(marker, element, limit)
 
     def value(self, value: Value) -> str:
         """A number as it is written, or the Python name of a constant."""
@@ -84,28 +81,24 @@ class Expressions:
         constant = self._scope.constants[value.name]
         if constant.enum is not None:
             return f"{self._names.type(constant.enum.name)}.{self._names.member(value.name)}"
-        if value.name in ("TRUE", "FALSE"):
+        if value.name in ("TRUE", "FALSE"):  # the module need not have them
             return str(constant.value)
         return self._names.constant(value.name)
-
-    def _value_uses(self, value: Value | None) -> set[str]:
-        return {self.value(value).partition(".")[0]} if isinstance(value, Name) else set()
 
     def _named(self, of: Type) -> Expression:
         if isinstance(of, Primitive):
             designator, plain = _PRIMITIVES[of.name]
-            uses = frozenset(["xdr", plain.partition(".")[0]])
-            return Expression(designator, designator, plain, uses)
+            return Expression(designator, designator, plain)
         assert isinstance(of, Reference)
         definition = self._scope.types[of.name]
         if self._scope.is_list_node(definition):
             return self._linked_list(definition.name, ", nonempty=True")
         name = self._names.type(of.name)
-        return Expression(name, name, name, frozenset([name]))
+        return Expression(name, name, name)
 
     def _linked_list(self, node: str, more: str = "") -> Expression:
         name = self._names.type(node)
-        return _marked(f"list[{name}]", f"xdr.LinkedList({name}{more})", {name, "list"})
+        return _marked(f"list[{name}]", f"xdr.LinkedList({name}{more})")
 
     def _optional(self, declaration: Declaration) -> Expression:
         target = self._scope.points_to(declaration)
@@ -116,9 +109,9 @@ class Expressions:
         inner = Declaration("plain", declaration.type, "", None, declaration.at)
         if self._scope.is_optional(inner):
             # None cannot stand for two things. On the wire, a pointer is an array of at most one.
-            return _array("Array", element, ["1"], set())
+            return _array("Array", element, "1")
         annotation = f"{element.annotation} | None"
-        return Expression(annotation, annotation, f"{element.plain} | None", element.uses)
+        return Expression(annotation, annotation, f"{element.plain} | None")
 
 
 def number(value: Number) -> str:
@@ -132,12 +125,10 @@ def number(value: Number) -> str:
     return text
 
 
-def _marked(plain: str, marker: str, uses: set[str]) -> Expression:
-    annotation = f"Annotated[{plain}, {marker}]"
-    return Expression(annotation, marker, plain, frozenset({"xdr", "Annotated", *uses}))
+def _marked(plain: str, marker: str) -> Expression:
+    return Expression(f"Annotated[{plain}, {marker}]", marker, plain)
 
 
-def _array(marker: str, element: Expression, size: list[str], uses: set[str]) -> Expression:
-    arguments = ", ".join([element.designator, *size])
-    plain = f"list[{element.plain}]"
-    return _marked(plain, f"xdr.{marker}({arguments})", {"list", *element.uses, *uses})
+def _array(marker: str, element: Expression, size: str) -> Expression:
+    arguments = f"{element.designator}, {size}" if size else element.designator
+    return _marked(f"list[{element.plain}]", f"xdr.{marker}({arguments})")

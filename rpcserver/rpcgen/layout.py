@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 WIDTH = 100
 INDENT = "    "
+_OR = " | "
+_LOOP = " for _ in "
 
 
 def brackets(head: str, items: Sequence[str], tail: str, indent: str = "") -> str:
@@ -14,39 +16,78 @@ def brackets(head: str, items: Sequence[str], tail: str, indent: str = "") -> st
     On one line if that fits, else the items on a line of their own, else one on each.
     """
     line = f"{indent}{head}{', '.join(items)}{tail}"
-    if len(line) <= WIDTH or not items:
-        return line
+    return line if len(line) <= WIDTH or not items else _opened(head, items, tail, indent)
+
+
+def signature(head: str, parameters: Sequence[str], result: str, indent: str = "") -> str:
+    """``head(`` parameters ``) -> result:``."""
+    line = f"{indent}{head}({', '.join(parameters)}) -> {result}:"
+    if len(line) > WIDTH and len(parameters) == 1:
+        return f"{indent}{head}(\n{indent}{INDENT}{parameters[0]},\n{indent}) -> {result}:"
+    return brackets(f"{head}(", parameters, f") -> {result}:", indent)
+
+
+def _opened(head: str, items: Sequence[str], tail: str, indent: str) -> str:
     inner = f"{indent}{INDENT}{', '.join(items)}"
-    if len(inner) > WIDTH:
-        inner = "\n".join(wrap(item, indent + INDENT, ",") for item in items)
+    index = head.endswith("[") and (head[-2:-1].isalnum() or head[-2:-1] == "_")
+    loop = len(items) == 1 and len(_parts(items[0], _LOOP)) > 1
+    listed = head.endswith("[") and not index and not loop
+    if len(inner) > WIDTH or listed:  # the elements of a list never share a line
+        # A comma behind a single index would make a tuple of it.
+        comma = "" if loop or (index and len(items) == 1) else ","
+        inner = "\n".join(wrap(item, indent + INDENT, comma) for item in items)
     return f"{indent}{head}\n{inner}\n{indent}{tail}"
 
 
 def wrap(expression: str, indent: str, end: str = "") -> str:
     """An expression on lines of its own, its last brackets opened if it is too long."""
-    line = f"{indent}{expression}{end}"
-    if len(line) <= WIDTH or not expression.endswith((")", "]")):
-        return line
+    if len(f"{indent}{expression}{end}") <= WIDTH:
+        return f"{indent}{expression}{end}"
+    for operator in (_LOOP, _OR):
+        first, *rest = _parts(expression, operator)
+        if rest:
+            lines = [wrap(first, indent), *(indent + operator.lstrip() + each for each in rest)]
+            return "\n".join(lines) + end
+    if not expression.endswith((")", "]")):
+        return f"{indent}{expression}{end}"
     head, items, tail = split(expression)
     return brackets(head, items, tail + end, indent)
 
 
+def returned(value: str, indent: str) -> str:
+    """``return value``."""
+    if len(f"{indent}return {value}") <= WIDTH:
+        return f"{indent}return {value}"
+    if value.endswith((")", "]")):
+        head, items, tail = split(value)
+        room = len(f"{indent}return {head}") <= WIDTH
+        if items and (room or len(f"{indent}{INDENT}{head}") > WIDTH):
+            return brackets(f"return {head}", items, tail, indent)
+    return _parenthesized("return ", value, indent)
+
+
 def assignment(target: str, value: str, indent: str = "") -> str:
-    """``target = value``."""
+    """``target = value``: if it is too long, the brackets that end the value are opened, or it
+    gets some, or the target's are opened, whatever fits first."""
     line = f"{indent}{target} = {value}"
     if len(line) <= WIDTH:
         return line
-    if (
-        value.endswith(")")
-        and "(" in value
-        and len(f"{indent}{target} = {split(value)[0]}") <= WIDTH
-    ):
+    room = len(f"{indent}{target} = (") <= WIDTH
+    if value.endswith((")", "]")) and not _parts(value, _OR)[1:]:
         head, items, tail = split(value)
-        return brackets(f"{target} = {head}", items, tail, indent)
-    if target.endswith("]"):
-        head, items, tail = split(target)
-        return brackets(head, items, f"{tail} = {value}", indent)
-    return f"{indent}{target} = (\n{operands(value, indent + INDENT)}\n{indent})"
+        if len(f"{indent}{target} = {head}") <= WIDTH or not (room or target.endswith("]")):
+            return brackets(f"{target} = {head}", items, tail, indent)
+    if room or not target.endswith("]"):
+        return _parenthesized(f"{target} = ", value, indent)
+    head, items, tail = split(target)
+    return _opened(head, items, "", indent) + assignment(tail, value, indent).lstrip()
+
+
+def _parenthesized(before: str, value: str, indent: str) -> str:
+    inner = wrap(value, indent + INDENT)
+    if "\n" not in inner and len(inner) > WIDTH:
+        return f"{indent}{before}{value}"  # brackets would not help
+    return f"{indent}{before}(\n{inner}\n{indent})"
 
 
 def annotation(name: str, kind: str, indent: str) -> str:
@@ -57,15 +98,7 @@ def annotation(name: str, kind: str, indent: str) -> str:
     if kind.endswith("]"):
         head, items, tail = split(kind)
         return brackets(f"{name}: {head}", items, tail, indent)
-    return f"{indent}{name}: (\n{operands(kind, indent + INDENT)}\n{indent})"
-
-
-def operands(value: str, indent: str) -> str:
-    """The inside of brackets around ``A | B``: one line, or one for each operand."""
-    if len(indent + value) <= WIDTH:
-        return indent + value
-    first, *rest = _parts(value, " | ")
-    return "\n".join([wrap(first, indent), *(wrap(f"| {each}", indent) for each in rest)])
+    return _parenthesized(f"{name}: ", kind, indent)
 
 
 def split(expression: str) -> tuple[str, list[str], str]:

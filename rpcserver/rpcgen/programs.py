@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rpcserver.rpcgen import layout
-from rpcserver.rpcgen.expressions import Expression, number
+from rpcserver.rpcgen.expressions import Expression
 from rpcserver.rpcgen.layout import INDENT
-from rpcserver.rpcgen.syntax import Number, Position, ProcedureDef, ProgramDef, Value, VersionDef
+from rpcserver.rpcgen.syntax import Position, ProcedureDef, ProgramDef, VersionDef
 
 if TYPE_CHECKING:
     from rpcserver.rpcgen.emitter import Emitter
@@ -29,6 +29,11 @@ class Method:
     result: Expression
 
     @property
+    def kinds(self) -> list[Expression]:
+        """The types of the result and of the arguments."""
+        return [self.result, *(kind for _, kind in self.arguments)]
+
+    @property
     def doc(self) -> str:
         """The comment of the procedure, else its name."""
         return layout.docstring(self.procedure.doc or self.procedure.name, _BODY)
@@ -44,14 +49,11 @@ def emit(emitter: Emitter, program: ProgramDef) -> None:
         _version(emitter, version, emitter.names.constant(program.name))
 
 
-def _number(emitter: Emitter, value: Value) -> str:
-    return number(value) if isinstance(value, Number) else str(emitter.scope.value(value))
-
-
 def methods_of(emitter: Emitter, version: VersionDef) -> list[Method]:
     """The procedures of a version under their Python names."""
     methods = []
     taken: dict[str, Position] = {}
+    table = emitter.names.constant(version.name)  # which the methods of clients need
     for procedure in version.procedures:
         name = emitter.names.method(procedure.name)
         emitter.meet(taken, name, procedure.at)
@@ -60,6 +62,7 @@ def methods_of(emitter: Emitter, version: VersionDef) -> list[Method]:
         for position, argument in enumerate(procedure.arguments, 1):
             made_up = "arg" if len(procedure.arguments) == 1 else f"arg{position}"
             own = emitter.names.argument(argument.name) if argument.name else made_up
+            own += "_" if own == table else ""
             emitter.meet(names, own, argument.at)
             arguments.append((own, emitter.expressions.of(argument)))
         attribute = emitter.names.field(procedure.name)
@@ -71,79 +74,70 @@ def methods_of(emitter: Emitter, version: VersionDef) -> list[Method]:
 def _version(emitter: Emitter, version: VersionDef, program: str) -> None:
     table = emitter.claim(emitter.names.constant(version.name), version.at)
     methods = methods_of(emitter, version)
-    emitter.use(["rpc", "xdr"])
-    for method in methods:
-        for expression in (method.result, *(kind for _, kind in method.arguments)):
-            # A signature shows plain types; the markers are in the table.
-            emitter.use({"xdr"} & expression.uses)
-    _table(emitter, version, table, program, methods)
-    for ending, write in (("Service", _service), ("Client", _client), ("AsyncClient", _client)):
+    doc = [layout.docstring(version.doc, INDENT), ""] if version.doc else []
+    emitter.module.add(table, [*_table(emitter, version, table, program, methods, doc)])
+    signatures = [kind.plain for method in methods for kind in method.kinds]
+    for ending in ("Service", "Client", "AsyncClient"):
         name = emitter.claim(emitter.names.derived(version.name, ending), version.at)
-        uses = {"rpc", table}
-        for method in methods:
-            uses |= method.result.uses | {use for _, kind in method.arguments for use in kind.uses}
-        safe = emitter.unspoiled([method.name for method in methods], uses)
-        lines = [f"class {name}(rpc.{ending}, version={table}):"]
-        if version.doc:
-            lines += [layout.docstring(version.doc, INDENT), ""]
-        bodies = [write(method, table, safe, ending) for method in methods]
-        lines += ["\n\n".join(bodies)] if bodies else [f"{INDENT}pass"]
-        emitter.module.add("\n".join(lines), name)
+        safe = emitter.module.sheltered((each.name for each in methods), [*signatures, "rpc"])
+        emitter.module.use(*map(safe, signatures))
+        if ending == "Service":
+            bodies = [_service(emitter, method, safe) for method in methods]
+        else:
+            asynchronous = ending == "AsyncClient"
+            bodies = [_client(each, table, safe, asynchronous=asynchronous) for each in methods]
+        head = layout.brackets(f"class {name}(", [f"rpc.{ending}", f"version={table}"], "):")
+        emitter.module.add(name, [head, *doc, "\n\n".join(bodies)])
 
 
 def _table(
-    emitter: Emitter, version: VersionDef, table: str, program: str, methods: list[Method]
-) -> None:
-    arguments = ["rpc.Version", f"prog={program}", f"vers={_number(emitter, version.number)}"]
-    lines = [layout.brackets(f"class {table}(", arguments, "):")]
-    if version.doc:
-        lines += [layout.docstring(version.doc, INDENT), ""]
+    emitter: Emitter,
+    version: VersionDef,
+    table: str,
+    program: str,
+    methods: list[Method],
+    doc: list[str],
+) -> Iterator[str]:
+    arguments = ["rpc.Version", f"prog={program}", f"vers={emitter.number(version.number)}"]
+    yield layout.brackets(f"class {table}(", arguments, "):")
+    yield from doc
+    texts = [f"rpc {kind.plain} {kind.designator}" for each in methods for kind in each.kinds]
+    safe = emitter.module.sheltered((method.attribute for method in methods), texts)
+    emitter.module.use("rpc", *map(safe, texts))
     taken: dict[str, Position] = {}
-    names = [method.attribute for method in methods]
-    uses = {use for method in methods for use in method.result.uses} | {"rpc", "xdr"}
-    for method in methods:
-        uses |= {use for _, kind in method.arguments for use in kind.uses}
-    safe = emitter.unspoiled(names, uses)
     for method in methods:
         emitter.meet(taken, method.attribute, method.procedure.at)
-        designators = ", ".join(safe(kind.designator) for _, kind in method.arguments)
-        inside = [
-            _number(emitter, method.procedure.number),
+        inside = ", ".join([
+            emitter.number(method.procedure.number),
             f'"{method.name}"',
-            f"[{designators}]",
-            safe(method.result.designator),
-        ]
-        target = f"{method.attribute}: {safe('rpc')}.Procedure[{safe(method.result.plain)}]"
-        value = f"{safe('rpc')}.Procedure({', '.join(inside)})"
-        lines.append(layout.assignment(target, value, INDENT))
+            f"[{', '.join(kind.designator for _, kind in method.arguments)}]",
+            method.result.designator,
+        ])  # fmt: skip
+        target = f"{method.attribute}: rpc.Procedure[{method.result.plain}]"
+        yield layout.assignment(safe(target), safe(f"rpc.Procedure({inside})"), INDENT)
         if method.procedure.doc:
-            lines.append(layout.docstring(method.procedure.doc, INDENT))
-    if not methods:
-        lines.append(f"{INDENT}pass")
-    emitter.module.add("\n".join(lines), table)
+            yield layout.docstring(method.procedure.doc, INDENT)
 
 
-def is_null(procedure: ProcedureDef) -> bool:
+def is_null(emitter: Emitter, procedure: ProcedureDef) -> bool:
     """Whether this is the procedure 0 that every program has."""
-    number_is_0 = isinstance(procedure.number, Number) and procedure.number.value == 0
-    return number_is_0 and not procedure.arguments and procedure.result.kind == "void"
+    is_0 = emitter.scope.value(procedure.number) == 0
+    return is_0 and not procedure.arguments and procedure.result.kind == "void"
 
 
-def _service(method: Method, table: str, safe: Callable[[str], str], ending: str) -> str:
+def _service(emitter: Emitter, method: Method, safe: Callable[[str], str]) -> str:
     parameters = ["self", f"call: {safe('rpc')}.Call", "/", *method.parameters(safe)]
-    tail = f") -> {safe('rpc')}.Result[{safe(method.result.plain)}]:"
-    lines = [layout.brackets(f"def {method.name}(", parameters, tail, INDENT), method.doc]
-    body = "return None" if is_null(method.procedure) else f"raise {safe('rpc')}.ProcUnavail"
-    return "\n".join([*lines, f"{_BODY}{body}"])
+    result = f"{safe('rpc')}.Result[{safe(method.result.plain)}]"
+    head = layout.signature(f"def {method.name}", parameters, result, INDENT)
+    body = "return None" if is_null(emitter, method.procedure) else "raise rpc.ProcUnavail"
+    return "\n".join([head, method.doc, f"{_BODY}{body}"])
 
 
-def _client(method: Method, table: str, safe: Callable[[str], str], ending: str) -> str:
-    asynchronous = ending == "AsyncClient"
-    keyword = "async def" if asynchronous else "def"
+def _client(method: Method, table: str, safe: Callable[[str], str], *, asynchronous: bool) -> str:
+    keyword, wait = ("async def", "await ") if asynchronous else ("def", "")
     parameters = ["self", *method.parameters(safe)]
-    tail = f") -> {safe(method.result.plain)}:"
-    head = layout.brackets(f"{keyword} {method.name}(", parameters, tail, INDENT)
-    called = f"{'await ' if asynchronous else ''}self._call("
+    result = safe(method.result.plain)
+    head = layout.signature(f"{keyword} {method.name}", parameters, result, INDENT)
     arguments = [f"{table}.{method.attribute}", *(name for name, _ in method.arguments)]
-    call = layout.brackets(f"return {called}", arguments, ")", _BODY)
+    call = layout.brackets(f"return {wait}self._call(", arguments, ")", _BODY)
     return "\n".join([head, method.doc, call])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 import tomllib
+from keyword import iskeyword
 from pathlib import Path
 
 from rpcserver.errors import UsageError
@@ -21,26 +22,44 @@ def project_table(pyproject: str | Path) -> list[tuple[Path, Path]]:
     root = pyproject.parent
     try:
         with pyproject.open("rb") as file:
-            table = tomllib.load(file)["tool"]["rpcserver"]["gen"]
+            table = dict(tomllib.load(file)["tool"]["rpcserver"]["gen"])
     except OSError as error:
         raise UsageError(f"cannot read {pyproject}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{pyproject}: {error}") from error
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise UsageError(f"{pyproject} has no [tool.rpcserver.gen]") from None
-    pairs: dict[Path, Path] = {}
+    sources: dict[Path, Path] = {}
+    outputs: dict[Path, Path] = {}
     for pattern, output in table.items():
-        found = sorted(root.glob(pattern))
+        found = _sources(pyproject, pattern, output)
         if not found:
             raise UsageError(f"{pyproject}: no file matches {pattern!r}")
         for source in found:
-            pairs.setdefault(source, root / output.format(name=module_name(source)))
-    return list(pairs.items())
+            if source in sources:
+                continue  # the first pattern that matches it
+            target = root / output.replace("{name}", module_name(source))
+            if target in outputs:
+                both = f"{outputs[target]} and {source}"
+                raise UsageError(f"{pyproject}: {both} would both become {target}")
+            sources[source] = target
+            outputs[target] = source
+    return list(sources.items())
+
+
+def _sources(pyproject: Path, pattern: str, output: object) -> list[Path]:
+    if not isinstance(output, str):
+        raise UsageError(f"{pyproject}: the output of {pattern!r} is no string")
+    try:
+        return sorted(pyproject.parent.glob(pattern))
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"{pyproject}: {pattern!r}: {error}") from error
 
 
 def module_name(source: Path) -> str:
     """The module name for a ``.x`` file: ``rpc-msg.x`` is ``rpc_msg``."""
-    return source.stem.replace("-", "_").replace(".", "_")
+    name = re.sub(r"\W", "_", source.stem)
+    return f"_{name}" if name[:1].isdigit() or iskeyword(name) else name
 
 
 def generate(source: Path, output: Path, options: Options, shown_path: str | None = None) -> bool:
@@ -55,34 +74,42 @@ def generate(source: Path, output: Path, options: Options, shown_path: str | Non
 
 def write(output: Path, text: str) -> bool:
     """Put ``text`` into a file, whole or not at all; whether it changed. Raises ``UsageError``."""
+    data = text.encode()
+    if _there(output) == data:
+        return False
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        if output.exists() and output.read_text(encoding="utf-8") == text:
-            return False
         output.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-            os.replace(name, output)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"cannot write {output}: {error}") from error
+            temporary.write_bytes(data)
+            os.replace(temporary, output)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
     return True
 
 
 def outdated(source: Path, output: Path, options: Options, shown_path: str | None = None) -> str:
     """Why ``output`` is not what ``source`` compiles to; empty if it is."""
     code = compile_file(source, options, shown_path)
-    if not output.exists():
+    data = _there(output)
+    if data is None:
         return "is missing"
-    there = output.read_text(encoding="utf-8", errors="replace").splitlines()
-    wanted = code.splitlines()
+    if data == code.encode():
+        return ""
+    there, wanted = data.decode(errors="replace").split("\n"), code.split("\n")
     for number, (old, new) in enumerate(zip(there, wanted, strict=False), 1):
         if old != new:
             return f"differs from line {number}: {old.strip()!r} should be {new.strip()!r}"
-    return "" if len(there) == len(wanted) else f"has {len(there)} lines instead of {len(wanted)}"
+    return f"has {len(there) - 1} lines instead of {len(wanted) - 1}"
+
+
+def _there(output: Path) -> bytes | None:
+    """What a file holds; ``None`` if there is none."""
+    try:
+        return output.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {output}: {error.strerror}") from error

@@ -14,6 +14,7 @@ from rpcserver.rpcgen.syntax import (
     Declaration,
     Definition,
     EnumBody,
+    Name,
     Number,
     Position,
     Primitive,
@@ -28,9 +29,12 @@ from rpcserver.rpcgen.syntax import (
     Value,
 )
 
+INT = (-(2**31), 2**31 - 1)
 UNSIGNED = (0, 2**32 - 1)
-_INT = (-(2**31), 2**31 - 1)
 _WIDEST = (-(2**63), 2**64 - 1)
+
+MAX_ERRORS = 100
+"""More mistakes than these are not looked for."""
 
 AnyType: TypeAlias = TypeDef | TypedefDef
 
@@ -40,16 +44,18 @@ class Constant:
     """What a name for a value means; ``enum`` is the definition that it is a member of."""
 
     value: int
-    at: Position
     enum: TypeDef | None = None
+
+
+_UNKNOWN = Constant(0)
 
 
 class Scope:
     """The definitions of a file with every name looked up.
 
     ``definitions`` are in source order, those without a name (a struct inside a struct) before
-    what they stand in, under a name made from the path to them. Raises ``IdlError`` with all
-    the mistakes it can tell apart.
+    what they stand in, under the path to them: ``outer.inner``. Mistakes are collected:
+    ``raise_errors`` raises them as one ``IdlError``.
     """
 
     def __init__(self, specification: Specification, source: Source) -> None:
@@ -57,11 +63,11 @@ class Scope:
         self.doc = specification.doc
         self.definitions: list[Definition] = []
         self.types: dict[str, AnyType] = {}
-        self.constants: dict[str, Constant] = {
-            "TRUE": Constant(1, Position(0, 0)),
-            "FALSE": Constant(0, Position(0, 0)),
-        }
-        self.errors: list[IdlError] = []
+        self.constants = {"TRUE": Constant(1), "FALSE": Constant(0)}
+        self._places: dict[str, Position] = {}
+        self._errors: dict[tuple[Position, str], IdlError] = {}
+        self._unknown: set[str] = set()
+        self._list_nodes: dict[int, bool] = {}
         for definition in specification.definitions:
             self._lift(definition)
         for definition in self.definitions:
@@ -69,14 +75,14 @@ class Scope:
 
     def error(self, message: str, at: Position) -> None:
         """Note a mistake, and go on to find others; what is asked twice is noted once."""
-        error = self.source.error(message, at)
-        if str(error) not in map(str, self.errors):
-            self.errors.append(error)
+        self._errors.setdefault((at, message), self.source.error(message, at))
+        if len(self._errors) >= MAX_ERRORS:
+            self.raise_errors()
 
     def raise_errors(self) -> None:
         """Raise what was noted, if anything was."""
-        if self.errors:
-            first, *others = sorted(self.errors, key=lambda each: (each.line, each.column))
+        if self._errors:
+            first, *others = (error for _, error in sorted(self._errors.items()))
             first.others = tuple(others)
             raise first
 
@@ -88,21 +94,21 @@ class Scope:
             if inner.kind == "plain" and isinstance(inner.type, EnumBody | StructBody | UnionBody):
                 definition = TypeDef(inner.name, inner.type, definition.at, definition.doc)
             else:
-                self._lift_inside(inner, f"{inner.name}_item", "")
+                self._lift_inside(inner, f"{inner.name}.item", "")
         if isinstance(definition, TypeDef):
             self._lift_body(definition.name, definition.body)
         elif isinstance(definition, ProgramDef):
             for version in definition.versions:
                 for procedure in version.procedures:
-                    self._lift_inside(procedure.result, f"{procedure.name}_result", "")
+                    self._lift_inside(procedure.result, f"{procedure.name}.result", "")
                     for n, argument in enumerate(procedure.arguments, 1):
                         name = argument.name or f"arg{n}"
-                        self._lift_inside(argument, f"{procedure.name}_{name}", "")
+                        self._lift_inside(argument, f"{procedure.name}.{name}", "")
         self.definitions.append(definition)
 
     def _lift_body(self, parent: str, body: Body) -> None:
         for declaration in declarations(body):
-            self._lift_inside(declaration, f"{parent}_{declaration.name}", parent)
+            self._lift_inside(declaration, f"{parent}.{declaration.name}", parent)
 
     def _lift_inside(self, declaration: Declaration, name: str, parent: str) -> None:
         body = declaration.type
@@ -115,52 +121,51 @@ class Scope:
     # --- what each name means -----------------------------------------------------------------
 
     def _define(self, definition: Definition) -> None:
+        # Types, constants and programs share one name space (RFC 4506 section 6.4).
+        self._place(definition.name, definition.at)
         match definition:
-            case ConstDef(name, value, at):
-                self._constant(name, self.value(value, _WIDEST), at)
-            case ProgramDef(name, value, _, at):
-                self._constant(name, self.value(value, UNSIGNED), at)
-            case TypeDef(name, body, at):
-                self._type(name, definition)
-                if isinstance(body, EnumBody):
-                    for member in body.members:
-                        number = self.value(member.value, _INT)
-                        self._constant(member.name, number, member.at, definition)
-            case TypedefDef():
-                self._type(definition.name, definition)
+            case ConstDef(name, value) | ProgramDef(name, value):
+                self.is_value(value, UNSIGNED if isinstance(definition, ProgramDef) else _WIDEST)
+                self.constants[name] = Constant(self.value(value))
+            case TypeDef(name, EnumBody(members)):
+                self.types.setdefault(name, definition)
+                for member in members:
+                    self._place(member.name, member.at)
+                    self.is_value(member.value, INT)
+                    self.constants[member.name] = Constant(self.value(member.value), definition)
+            case _:
+                self.types.setdefault(definition.name, definition)
 
-    def _type(self, name: str, definition: AnyType) -> None:
-        if name in self.types:
-            line = self.types[name].at.line
-            self.error(f"type {name!r} is defined twice, first in line {line}", definition.at)
-        self.types.setdefault(name, definition)
+    def _place(self, name: str, at: Position) -> None:
+        if name in self._places:
+            line = self._places[name].line
+            self.error(f"{name!r} is defined twice, first in line {line}", at)
+        self._places.setdefault(name, at)
 
-    def _constant(self, name: str, value: int, at: Position, enum: TypeDef | None = None) -> None:
-        known = self.constants.get(name)
-        if known is not None and known.at.line:
-            self.error(f"{name!r} is defined twice, first in line {known.at.line}", at)
-        self.constants.setdefault(name, Constant(value, at, enum))
-
-    def value(self, value: Value, allowed: tuple[int, int] = _WIDEST) -> int:
-        """The number that ``value`` stands for; outside of ``allowed`` is a mistake."""
-        if isinstance(value, Number):
-            number = value.value
-        elif value.name in self.constants:
-            number = self.constants[value.name].value
-        else:
+    def is_value(self, value: Value, allowed: tuple[int, int] = _WIDEST) -> bool:
+        """Whether ``value`` stands for a number that is ``allowed``; if not, it is a mistake."""
+        low, high = allowed
+        if isinstance(value, Name) and value.name not in self.constants:
             self.error(f"unknown constant {value.name!r}", value.at)
-            return allowed[0]
-        if not allowed[0] <= number <= allowed[1]:
-            self.error(f"{number} is not between {allowed[0]} and {allowed[1]}", value.at)
-            return allowed[0]
-        return number
+            return False
+        if not low <= self.value(value) <= high:
+            self.error(f"{self.value(value)} is not between {low} and {high}", value.at)
+            return False
+        return True
+
+    def value(self, value: Value) -> int:
+        """The number that ``value`` stands for, 0 for an unknown name."""
+        if isinstance(value, Number):
+            return value.value
+        return self.constants.get(value.name, _UNKNOWN).value
 
     # --- questions about types ----------------------------------------------------------------
 
     def lookup(self, reference: Reference) -> AnyType | None:
-        """The definition that a type's name refers to; an unknown one is a mistake."""
+        """The definition that a type's name refers to; an unknown one is a mistake, noted once."""
         definition = self.types.get(reference.name)
-        if definition is None:
+        if definition is None and reference.name not in self._unknown:
+            self._unknown.add(reference.name)
             self.error(f"unknown type {reference.name!r}", reference.at)
         return definition
 
@@ -192,9 +197,17 @@ class Scope:
         """Whether this is a struct with exactly one pointer to itself, its last member."""
         if not isinstance(definition, TypeDef) or not isinstance(definition.body, StructBody):
             return False
-        members = definition.body.members
-        to_itself = [member for member in members if self.points_to(member) is definition]
-        return len(to_itself) == 1 and to_itself[0] is members[-1]
+        known = self._list_nodes.get(id(definition))
+        if known is None:
+            members = definition.body.members
+            to_itself = [member for member in members if self.points_to(member) is definition]
+            known = len(to_itself) == 1 and to_itself[0] is members[-1]
+            self._list_nodes[id(definition)] = known
+        return known
+
+    def fields(self, definition: TypeDef, body: StructBody) -> list[Declaration]:
+        """The members that a struct has in Python: a list node is without its pointer."""
+        return body.members[:-1] if self.is_list_node(definition) else body.members
 
     def is_optional(self, declaration: Declaration) -> bool:
         """Whether a value may be ``None``: a pointer, but not to a list node."""
@@ -207,7 +220,7 @@ class Scope:
 
 
 def declarations(body: Body) -> Iterator[Declaration]:
-    """The declarations in a body: members, or discriminant and arms."""
+    """The declarations in a body: members, or discriminant and arms; of an enum none."""
     if isinstance(body, StructBody):
         yield from body.members
     elif isinstance(body, UnionBody):

@@ -3,89 +3,113 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from textwrap import dedent
-from typing import NamedTuple
 
 from rpcserver.errors import IdlError
 from rpcserver.rpcgen.syntax import Position
 
-
-class Comment(NamedTuple):
-    """A comment: its text without the stars, its first and last line, and whether code is
-    before it on its first line."""
-
-    text: str
-    first: int
-    last: int
-    behind_code: bool
+_LONGEST_LINE = 500  # of which an error message shows anything
 
 
 class Source:
     """One file. ``code`` is its text with comments and ``%`` lines blanked out, so that every
-    position stays what it was; ``comments`` are what was there."""
+    position stays what it was. Raises ``IdlError`` for a comment without an end."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.lines = text.splitlines()
-        self.comments: list[Comment] = []
-        self.code = self._blank_comments(_PERCENT.sub(_blank, text))
-        self._leading = {each.last: each for each in self.comments if not each.behind_code}
-        self._trailing = {each.first: each for each in self.comments if each.behind_code}
+        self.lines = text.split("\n")
+        self._starts = list(accumulate((len(line) + 1 for line in self.lines), initial=0))
+        comments = [match for match in _SKIPPED.finditer(text) if match["text"] is not None]
+        if comments and not comments[-1]["end"]:
+            message = "a comment that never ends: expected */"
+            raise self.error(message, self.position(comments[-1].start()))
+        self.code = _SKIPPED.sub(lambda match: _VISIBLE.sub(" ", match.group()), text)
+        self._docs = _Docs(self.code, comments)
+
+    def position(self, offset: int) -> Position:
+        """Line and column of the character at ``offset``."""
+        line = bisect_right(self._starts, offset)
+        return Position(line, offset - self._starts[line - 1] + 1)
 
     def error(self, message: str, at: Position) -> IdlError:
         """The error that says ``message`` about the place ``at``."""
-        line = self.lines[at.line - 1] if at.line <= len(self.lines) else ""
-        return IdlError(message, self.file, at.line, at.column, line)
+        line = self.lines[at.line - 1][:_LONGEST_LINE] if at.column <= _LONGEST_LINE else ""
+        shown = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in line)
+        return IdlError(message, self.file, at.line, at.column, shown)
 
-    def doc(self, first: int, last: int) -> str:
-        """The comment that belongs to what stands on the lines ``first`` to ``last``: before it,
-        or behind it on its last line."""
-        parts: list[str] = []
-        line = first - 1
-        while comment := self._leading.get(line):
-            parts.insert(0, comment.text)
-            line = comment.first - 1
-        trailing = self._trailing.get(last)
-        return "\n\n".join(part for part in [*parts, trailing.text if trailing else ""] if part)
+    def doc(self, start: int, end: int) -> str:
+        """The comments on what stands from ``start`` to ``end``: on the lines before it, behind
+        its opening brace, or behind it on its last line."""
+        docs = self._docs
+        opening = docs.opening.get(self.code.find("{", start, end), [])
+        return "\n\n".join([*docs.leading.get(start, []), *opening, *docs.trailing.get(end, [])])
 
     def file_doc(self) -> str:
-        """The comment at the head of the file, if it belongs to the file and not to the first
-        thing in it: something else than a definition must follow."""
-        if not self.comments:
-            return ""
-        head = self.comments[0]
-        before = self.code.splitlines()[: head.last + 1]
-        return "" if any(line.strip() for line in before) else head.text
-
-    def _blank_comments(self, text: str) -> str:
-        def blank(match: re.Match[str]) -> str:
-            first = text.count("\n", 0, match.start()) + 1
-            start = text.rfind("\n", 0, match.start()) + 1
-            if not match["end"]:
-                at = Position(first, match.start() - start + 1)
-                raise self.error("a comment that never ends: expected */", at)
-            last = first + match.group().count("\n")
-            behind = bool(_COMMENT.sub("", text[start : match.start()]).strip())
-            self.comments.append(Comment(_plain(match["text"]), first, last, behind))
-            return _blank(match)
-
-        return _COMMENT.sub(blank, text)
+        """The comment at the head of the file, if a blank line tells it from what follows."""
+        return "\n\n".join(self._docs.head)
 
 
-_COMMENT = re.compile(r"/\*(?P<text>.*?)(?P<end>\*/|\Z)", re.DOTALL)
-_PERCENT = re.compile(r"^%.*$", re.MULTILINE)
+# A comment may have a line with % in it, and such a line a comment: what starts first counts.
+_SKIPPED = re.compile(r"/\*(?P<text>.*?)(?P<end>\*/|\Z)|^%[^\n]*", re.DOTALL | re.MULTILINE)
+_VISIBLE = re.compile(r"[^\n]")
+_TO_NEXT = re.compile(r"[ \t]*(\n?)[ \t]*")
 _STARS = re.compile(r"^\s*\*+ ?", re.MULTILINE)
 
 
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", match.group())
+class _Docs:
+    """What each comment belongs to: an offset at which something starts (``leading``), ends
+    (``trailing``), or opens its braces (``opening``); ``head`` belongs to the file."""
+
+    def __init__(self, code: str, comments: list[re.Match[str]]) -> None:
+        self.leading: dict[int, list[str]] = {}
+        self.trailing: dict[int, list[str]] = {}
+        self.opening: dict[int, list[str]] = {}
+        self.head: list[str] = []
+        texts: list[str] = []  # of the comment before, and of what continues it
+        column: int | None = None  # of the comment before, if it stands behind code
+        end = 0
+        bounds = [*(match.start() for match in comments), len(code)]
+        for match, following in zip(comments, bounds[1:], strict=True):
+            gap = code[end : match.start()]
+            end = match.end()
+            before = gap.rpartition("\n")[2]
+            adjacent = not gap.strip() and gap.count("\n") <= 1
+            to_next = _TO_NEXT.match(code, end, following)
+            assert to_next is not None
+            if adjacent and column is not None and ("\n" not in gap or len(before) == column):
+                pass  # a comment behind code goes on, in the same line or below
+            elif before.strip() and not (before.rstrip().endswith("{") and not to_next[1]):
+                texts, column = [], len(before)
+                self._behind(match.start() - len(before), before.rstrip(), texts)
+            else:
+                if not adjacent or column is not None:
+                    texts = []
+                column = None
+                if not gap.strip() and match is comments[0]:
+                    self.head = texts
+                self.leading[to_next.end()] = texts
+            texts.append(_plain(match["text"]))
+        if any(self.leading[at] is self.head and code[at : at + 1].strip() for at in self.leading):
+            self.head = []  # it belongs to what it stands before
+
+    def _behind(self, line: int, before: str, texts: list[str]) -> None:
+        if before.endswith("{"):
+            self.opening[line + len(before) - 1] = texts
+        else:
+            # A definition ends with its semicolon, a member before it.
+            self.trailing[line + len(before)] = texts
+            self.trailing[line + len(before.rstrip(" \t;,"))] = texts
 
 
 def _plain(text: str) -> str:
     """A comment's text without the stars and the indentation of its frame."""
-    lines = text.strip("*").splitlines() or [""]
+    if "\n" not in text:
+        return text.strip("*").strip()
+    lines = text.strip("*").split("\n")
     rest = "\n".join(lines[1:])
     if all(line.lstrip().startswith("*") for line in lines[1:] if line.strip()):
         rest = _STARS.sub("", rest)
-    plain = "\n".join(line.rstrip() for line in [lines[0].strip(), *dedent(rest).splitlines()])
+    plain = "\n".join(line.rstrip() for line in [lines[0].strip(), *dedent(rest).split("\n")])
     return plain.strip()

@@ -43,6 +43,8 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 """kind -> transport -> server class"""
 
+DEFAULT_KIND = "threads"
+
 
 class Server:
     """Listeners that share one engine, driven by one loop.
@@ -52,7 +54,9 @@ class Server:
     unregisters, stops accepting, lets calls in flight finish, and closes.
     """
 
-    def __init__(self, engine: ServerEngine, listen: Sequence[str], kind: str = "threads") -> None:
+    def __init__(
+        self, engine: ServerEngine, listen: Sequence[str], kind: str = DEFAULT_KIND
+    ) -> None:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
         self.engine = engine
@@ -151,7 +155,7 @@ def serve(
     *services: Service,
     listen: Sequence[str] = LISTEN,
     register: bool = True,
-    kind: str = "threads",
+    kind: str = DEFAULT_KIND,
     rpcbind: str | None = None,
     replace: bool = False,
     portmap: bool = False,
@@ -178,7 +182,7 @@ def serve(
     return server
 
 
-def serve_portmap(listen: Sequence[str] | None = None, kind: str = "threads") -> Server:
+def serve_portmap(listen: Sequence[str] | None = None, kind: str = DEFAULT_KIND) -> Server:
     """The embedded rpcbind: versions 2, 3 and 4 of program 100000 (RFC 1833).
 
     ``listen``: URLs, by default port 111 of 127.0.0.1 and, where this process may write it,
@@ -209,6 +213,7 @@ def _register(server: Server, rpcbind: str | None, replace: bool, portmap: bool)
         embedded = serve_portmap([rpcbind] if rpcbind else None).start()
         server.on_close(embedded.close)
         rpcbind = embedded.endpoints[0]
+        logger.info("an embedded rpcbind listens on %s", ", ".join(embedded.endpoints))
     try:
         undo = connect.register(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
     except NotReached as error:

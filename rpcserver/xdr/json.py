@@ -47,6 +47,9 @@ def from_json(designator: Any, data: Any) -> Any:
 def dump(schema: Schema, value: Any) -> Any:
     """``to_json`` for a schema."""
     op = schema[0]
+    if op == s.CUSTOM:
+        designator = schema[1].designator
+        return value if designator is None else dump(schema_of(designator), value)
     if op == s.ENUM:
         return schema[2][value].name
     if op in _BYTES:
@@ -76,6 +79,9 @@ def dump(schema: Schema, value: Any) -> Any:
 def parse(schema: Schema, data: Any) -> Any:
     """``from_json`` for a schema."""
     op = schema[0]
+    if op == s.CUSTOM:
+        designator = schema[1].designator
+        return data if designator is None else parse(schema_of(designator), data)
     if op == s.ENUM:
         return _enum(schema, data)
     if op in _BYTES:

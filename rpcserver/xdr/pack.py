@@ -218,6 +218,20 @@ def _pack_arguments(schema: Schema, packer: Packer, value: Any, depth: int) -> N
         raise
 
 
+def _pack_custom(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+    hook = schema[1]
+    if hook.designator is not None:
+        supplied = s.schema_of(hook.designator)
+        PACK[supplied[0]](supplied, packer, value, depth)
+        return
+    if hook.pack is None:
+        _refuse(packer, f"nobody supplied a codec for {hook.name}")
+    try:
+        hook.pack(packer, value)
+    except Exception as error:  # noqa: BLE001  as in decoding
+        raise XdrError(f"{hook.name}: {error!r}", len(packer.get_buffer())) from error
+
+
 def _shallower(packer: Packer, depth: int) -> int:
     if not depth:
         _refuse(packer, f"nested more than {MAX_DEPTH} deep")
@@ -245,4 +259,5 @@ PACK: dict[int, Callable[..., None]] = {
     s.STRUCT: _pack_struct,
     s.UNION: _pack_union,
     s.ARGUMENTS: _pack_arguments,
+    s.CUSTOM: _pack_custom,
 }

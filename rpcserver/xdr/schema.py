@@ -15,6 +15,7 @@ A schema is a tuple that starts with an opcode:
 ``(UNION, name, tag, discriminant, {label: arm},``      tag: name of the discriminant;
 ``default, {cls: arm})``                                default: an arm or None
 ``(ARGUMENTS, [field, ...])``                           of a procedure; a tuple
+``(CUSTOM, hook)``                                      a ``Custom``
 ======================================================  =====================================
 
 An arm is ``(cls, payload name | None, payload, carries)``; one that carries its discriminant
@@ -38,6 +39,7 @@ from rpcserver.xdr.types import (
     Arm,
     Array,
     Bool,
+    Custom,
     FixedArray,
     FixedOpaque,
     LinkedList,
@@ -72,7 +74,8 @@ Schema: TypeAlias = tuple[Any, ...]
     STRUCT,
     UNION,
     ARGUMENTS,
-) = range(20)
+    CUSTOM,
+) = range(21)
 
 _PRIMITIVES = {
     "void": VOID,
@@ -161,6 +164,8 @@ class _Builder:
                 return array
             case FixedArray(element, size):
                 return (FIXED_ARRAY, self._schema(element), size)
+            case Custom():
+                return (CUSTOM, marker)
             case LinkedList(node, nonempty):
                 return (LINKED_LIST, self._schema(node), nonempty)
         raise TypeError(f"{marker!r} is no marker of rpcserver.xdr")

@@ -11,12 +11,15 @@ A *designator* names an XDR type wherever one is asked for (a field, ``Procedure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeAlias
 
 from rpcserver.xdr.quad import Quad
+
+if TYPE_CHECKING:
+    from xdrlib3 import Packer, Unpacker
 
 MAX_LENGTH = 2**32 - 1
 """What ``<>`` without a number means (RFC 4506 section 4.10)."""
@@ -104,6 +107,41 @@ class LinkedList(Marker):
 
     node: Any
     nonempty: bool = False
+
+
+class Custom(Marker):
+    """A type that a ``.x`` uses and does not define: its codec is the user's, as in rpcgen.
+
+    ``supply`` gives it, at any time before the first value travels. Until then every value is an
+    ``XdrError`` that names the type.
+    """
+
+    __slots__ = ("designator", "name", "pack", "unpack")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.designator: Any = None
+        self.pack: Callable[[Packer, Any], object] | None = None
+        self.unpack: Callable[[Unpacker], Any] | None = None
+
+    def supply(
+        self,
+        designator: Any = None,
+        *,
+        pack: Callable[[Packer, Any], object] | None = None,
+        unpack: Callable[[Unpacker], Any] | None = None,
+    ) -> None:
+        """Give the codec: a designator, or a pair of functions over xdrlib3's classes.
+
+        ``pack(packer, value)`` writes a value, ``unpack(unpacker)`` reads one; what they raise
+        becomes an ``XdrError``. Raises ``TypeError`` for anything else.
+        """
+        if (designator is None) == (pack is None) or (pack is None) != (unpack is None):
+            raise TypeError(f"{self.name} wants a designator, or pack= and unpack=")
+        self.designator, self.pack, self.unpack = designator, pack, unpack
+
+    def __repr__(self) -> str:
+        return f"Custom({self.name!r})"
 
 
 class Struct:

@@ -184,6 +184,22 @@ def _unpack_arguments(schema: Schema, unpacker: Unpacker, depth: int) -> tuple[A
     return tuple(values)
 
 
+def _unpack_custom(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
+    hook = schema[1]
+    if hook.designator is not None:
+        supplied = s.schema_of(hook.designator)
+        return UNPACK[supplied[0]](supplied, unpacker, depth)
+    start = unpacker.get_position()
+    if hook.unpack is None:
+        raise XdrError(f"nobody supplied a codec for {hook.name}", start)
+    try:
+        return hook.unpack(unpacker)
+    except EOFError:
+        raise XdrError(f"the data ends inside of {hook.name}", start) from None
+    except Exception as error:  # noqa: BLE001  decoding raises XdrError and nothing else
+        raise XdrError(f"{hook.name}: {error!r}", start) from error
+
+
 def _deeper(depth: int, offset: int) -> int:
     if not depth:
         raise XdrError(f"nested more than {MAX_DEPTH} deep", offset)
@@ -211,4 +227,5 @@ UNPACK: dict[int, Callable[..., Any]] = {
     s.STRUCT: _unpack_struct,
     s.UNION: _unpack_union,
     s.ARGUMENTS: _unpack_arguments,
+    s.CUSTOM: _unpack_custom,
 }

@@ -13,7 +13,7 @@ from rpcserver.cli import main
 from tests.peers.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
-RPCSERVER = [sys.executable, "-m", "rpcserver.cli"]
+RPCSERVER = [sys.executable, "-m", "rpcserver"]
 CALC = str(ROOT / "idl" / "calc.x")
 CALC_PROG = 0x20000199
 

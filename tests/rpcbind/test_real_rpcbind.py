@@ -13,7 +13,7 @@ from tests.peers.process import Process
 from tests.peers.rpcbind import Entry, Rpcbind, entries, rpcinfo
 from tests.rpcbind.instance import PROG
 
-RPCSERVER = [sys.executable, "-m", "rpcserver.cli"]
+RPCSERVER = [sys.executable, "-m", "rpcserver"]
 SERVICES = ["tests.rpcbind.instance:First", "tests.rpcbind.instance:Second"]
 PORTMAP = ["tcp://0.0.0.0:111", "udp://0.0.0.0:111", "unix:///run/rpcbind.sock"]
 

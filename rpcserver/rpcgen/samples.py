@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rpcserver.rpcgen import layout
+from rpcserver.errors import UsageError
+from rpcserver.rpcgen import layout, unions
 from rpcserver.rpcgen.emitter import Emitter
 from rpcserver.rpcgen.layout import INDENT
 from rpcserver.rpcgen.names import Names
@@ -13,7 +14,6 @@ from rpcserver.rpcgen.resolve import Scope
 from rpcserver.rpcgen.syntax import (
     Declaration,
     EnumBody,
-    Name,
     ProgramDef,
     Reference,
     StructBody,
@@ -22,13 +22,15 @@ from rpcserver.rpcgen.syntax import (
     UnionBody,
 )
 
+_LONGEST = 2000
 _ZEROS = {"float": "0.0", "double": "0.0", "bool": "False", "quadruple": "xdr.Quad()"}
 
 
 def sample(emitter: Emitter, module: str) -> str:
     """The text of a module that serves what the generated ``module`` describes.
 
-    Each method returns the first value that its type has, so that it runs as it is.
+    Each method returns the first value that its type has, so that it runs as it is. Raises
+    ``IdlError`` if names meet, ``UsageError`` if there is nothing to serve.
     """
     emitter.run("")  # gives every name its place, and finds names that meet
     writer = _Writer(emitter)
@@ -39,20 +41,23 @@ def sample(emitter: Emitter, module: str) -> str:
             for version in program.versions:
                 base = emitter.names.derived(version.name, "Service")
                 name = base.removesuffix("Service")
-                services.append(name)
+                services.append(f"{name}()")
                 classes.append(writer.service(name, base, methods_of(emitter, version)))
-    text = "\n\n\n".join([*classes, _MAIN.format(services=", ".join(f"{s}()" for s in services))])
+    if not services:
+        raise UsageError(f"{emitter.scope.source.file} has no program: there is nothing to serve")
+    main = layout.brackets("with rpcserver.serve(", services, ") as server:", INDENT)
+    text = "\n\n\n".join([*classes, _MAIN.format(main)])
     more = ["rpc", *(["xdr"] if "xdr.Quad" in text else [])]
     head = [
         '"""A service to fill in; it runs as it is."""',
         f"import rpcserver\nfrom rpcserver import {', '.join(more)}",
-        _import(module, writer.names),
+        _import(module, writer.names.intersection(re.findall(r"\w+", text))),
     ]
     return "\n\n".join(head) + f"\n\n\n{text}\n"
 
 
 _MAIN = """if __name__ == "__main__":
-    with rpcserver.serve({services}) as server:
+{}
         print(*server.endpoints, sep="\\n", flush=True)
         server.serve_forever()"""
 
@@ -65,8 +70,16 @@ def _import(module: str, names: set[str]) -> str:
     return f"from {module} import (\n{inner})"
 
 
-def _isort(name: str) -> tuple[int, str]:
-    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+def _isort(name: str) -> tuple[int, list[tuple[str, int]], str]:
+    """Where a name stands among those that are imported: constants, classes, the others, each
+    in alphabetical order with numbers by their value."""
+    kind = 2 if not name[:1].isupper() else 0 if name.isupper() and len(name) > 1 else 1
+    pieces = re.findall(r"(\D*)(\d*)", name.lower())
+    return kind, [(word, int(digits or -1)) for word, digits in pieces], name
+
+
+class _TooLongError(Exception):
+    """The first value of a type is nothing that a person would want to read."""
 
 
 class _Writer:
@@ -75,33 +88,39 @@ class _Writer:
         self._scope: Scope = emitter.scope
         self._python: Names = emitter.names
         self.names: set[str] = set()
+        self._values: dict[str, str] = {}
 
     def service(self, name: str, base: str, methods: list[Method]) -> str:
         self.names.add(base)
-        bodies = [self._method(method) for method in methods if not is_null(method.procedure)]
+        bodies = [
+            self._method(method)
+            for method in methods
+            if not is_null(self._emitter, method.procedure)
+        ]
         inside = "\n\n".join(bodies) or f"{INDENT}pass"
-        return f"class {name}({base}):\n{inside}"
+        return layout.brackets(f"class {name}(", [base], "):") + f"\n{inside}"
 
     def _method(self, method: Method) -> str:
         parameters = ["self", "call: rpc.Call", "/", *method.parameters(lambda text: text)]
         plain = [method.result.plain, *(kind.plain for _, kind in method.arguments)]
         for text in plain:
             self._note(text)
-        tail = f") -> {method.result.plain}:"
-        head = layout.brackets(f"def {method.name}(", parameters, tail, INDENT)
-        value = self.value(method.procedure.result)
-        return "\n".join([head, method.doc, f"{INDENT * 2}return {value}"])
+        head = layout.signature(f"def {method.name}", parameters, method.result.plain, INDENT)
+        try:
+            body = layout.returned(self.value(method.procedure.result), INDENT * 2)
+        except _TooLongError:
+            body = f"{INDENT * 2}raise rpc.ProcUnavail"
+        return "\n".join([head, method.doc, body])
 
     def _note(self, expression: str) -> None:
-        words = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", expression))
-        self.names |= words & self._emitter.module.defined
+        self.names |= self._emitter.module.names_in(expression)
 
     def value(self, declaration: Declaration) -> str:
         """An expression for the first value of a type."""
         match declaration.kind:
             case "void" | "optional":
-                target = self._scope.points_to(declaration)
-                return "[]" if target and self._scope.is_list_node(target) else "None"
+                plain = self._emitter.expressions.of(declaration).plain
+                return "[]" if plain.startswith("list[") else "None"
             case "string":
                 return 'b""' if self._emitter.expressions.strings == "bytes" else '""'
             case "variable_opaque":
@@ -126,6 +145,14 @@ class _Writer:
         return f"[{value}]" if self._scope.is_list_node(definition) else value
 
     def _named(self, definition: TypeDef) -> str:
+        # Types that hold others twice and are held twice grow without bounds.
+        value = self._values.get(definition.name) or self._whole(definition)
+        self._values[definition.name] = value
+        if len(value) > _LONGEST:
+            raise _TooLongError
+        return value
+
+    def _whole(self, definition: TypeDef) -> str:
         name = self._python.type(definition.name)
         body = definition.body
         if isinstance(body, EnumBody):
@@ -133,22 +160,18 @@ class _Writer:
             return f"{name}.{self._python.member(body.members[0].name)}"
         if isinstance(body, StructBody):
             self.names.add(name)
-            members = [member for member in body.members if member.kind != "void"]
-            if self._scope.is_list_node(definition):
-                members.pop()
+            members = self._scope.fields(definition, body)
             return f"{name}({', '.join(self.value(member) for member in members)})"
         return self._union(definition, body)
 
     def _union(self, definition: TypeDef, body: UnionBody) -> str:
         case = body.cases[0]
-        label = case.labels[0]
-        spelled = label.name if isinstance(label, Name) else str(label.value)
-        name = self._python.arm(definition.name, spelled)
+        name = unions.case_name(self._emitter, definition, case)
         self.names.add(name)
         parts = [] if case.arm.kind == "void" else [self.value(case.arm)]
         if len(case.labels) > 1:
             tag = self._python.field(body.discriminant.name)
-            text = self._emitter.label(label, body)
+            text = unions.label(self._emitter, case.labels[0], body)
             self._note(text)
             parts.append(f"{tag}={text}")
         return f"{name}({', '.join(parts)})"

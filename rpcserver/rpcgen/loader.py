@@ -6,10 +6,13 @@ import hashlib
 import linecache
 import re
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
 from rpcserver.rpcgen.compiler import Options, compile_file
+
+_LOCK = threading.RLock()
 
 
 def load_module(path: str | Path, options: Options) -> ModuleType:
@@ -22,16 +25,20 @@ def load_module(path: str | Path, options: Options) -> ModuleType:
     stem = re.sub(r"\W", "_", Path(path).stem)
     digest = hashlib.sha256(f"{Path(path).resolve()}\0{code}".encode()).hexdigest()[:12]
     name = f"rpcserver_idl_{stem}_{digest}"
-    if name in sys.modules:
+    with _LOCK:  # or another thread would find a module that is half there
+        if name not in sys.modules:
+            _execute(name, code, f"<{name} from {Path(path).as_posix()}>")
         return sys.modules[name]
+
+
+def _execute(name: str, code: str, file: str) -> None:
     module = ModuleType(name)
-    module.__file__ = f"<{Path(path).as_posix()}>"
+    module.__file__ = file
     # Tracebacks show the generated lines.
-    linecache.cache[module.__file__] = (len(code), None, code.splitlines(True), module.__file__)
-    sys.modules[name] = module
+    linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+    sys.modules[name] = module  # before it runs: dataclasses look there
     try:
-        exec(compile(code, module.__file__, "exec"), module.__dict__)
+        exec(compile(code, file, "exec", dont_inherit=True), module.__dict__)
     except BaseException:
-        del sys.modules[name]
+        del sys.modules[name], linecache.cache[file]
         raise
-    return module

@@ -1,0 +1,109 @@
+"""The Python module that is being written: its blocks, its imports, the names in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+_IMPORTS = {
+    "dataclasses": ("dataclass", "field"),
+    "enum": ("IntEnum",),
+    "typing": ("Annotated", "ClassVar", "Literal", "TypeAlias"),
+    "rpcserver": ("rpc", "xdr"),
+}
+_IMPORTED = frozenset(name for names in _IMPORTS.values() for name in names)
+
+# A name in an expression; not an attribute, a keyword argument, or what a string says.
+_NAME = re.compile(r'"[^"]*"|(?<![\w.])[A-Za-z_]\w*\b(?!=)')
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a module: its lines, and whether it wants blank lines around it."""
+
+    text: str
+    spacious: bool = True
+
+
+class Module:
+    """``own`` are all the names that it will define, most of them in blocks still to come."""
+
+    def __init__(self, own: set[str]) -> None:
+        self._own = own
+        self._defined: set[str] = set()
+        self._imports: set[str] = set()
+        self._blocks: list[Block] = []
+        self._aliases: dict[str, str] = {}
+        self._waiting: dict[str, list[str]] = {}
+
+    def add(self, name: str, lines: Iterable[str], *, spacious: bool = True) -> None:
+        """Append the block that defines ``name``."""
+        self._blocks.append(Block("\n".join(lines), spacious))
+        self._defined.add(name)
+        for alias in self._waiting.pop(name, []):
+            self._blocks.append(Block(f"{alias} = {name}", spacious=False))
+
+    def use(self, *texts: str) -> None:
+        """Note what the expressions ``texts`` use, for the imports."""
+        for text in texts:
+            self._imports |= _IMPORTED.intersection(_NAME.findall(text))
+
+    def is_later(self, text: str) -> bool:
+        """Whether the expression ``text`` names something of the module that is still to come."""
+        return any(name in self._own and name not in self._defined for name in _NAME.findall(text))
+
+    def names_in(self, text: str) -> set[str]:
+        """The names in the expression ``text`` that the module defines."""
+        return self._own.intersection(_NAME.findall(text))
+
+    def sheltered(self, members: Iterable[str], texts: Iterable[str]) -> Callable[[str], str]:
+        """What makes the expressions ``texts`` safe in the body of a class with ``members``.
+
+        A member called ``list`` hides the ``list`` of the annotations beside it, so that these
+        need another name for it.
+        """
+        members = set(members)
+        used = {name for text in texts for name in _NAME.findall(text)}
+        aliases = {name: self._alias(name, members) for name in sorted(members & used)}
+        return lambda text: _NAME.sub(lambda name: aliases.get(name[0], name[0]), text)
+
+    def _alias(self, name: str, members: set[str]) -> str:
+        alias = "_" + name.strip("_")
+        while alias in self._own or alias in members or self._aliases.get(alias, name) != name:
+            alias += "_"
+        if alias not in self._aliases:
+            self._aliases[alias] = name
+            if self.is_later(name):
+                self._waiting.setdefault(name, []).append(alias)
+            elif name not in _IMPORTED:
+                self._blocks.append(Block(f"{alias} = {name}", spacious=False))
+        return alias
+
+    def text(self, head: Iterable[str]) -> str:
+        """The whole module, with the lines of ``head`` above its imports."""
+        imports = self._import_lines()
+        parts = ["\n".join([*head, *([""] if imports else []), *imports])]
+        spacious = bool(imports)
+        for number, block in enumerate(self._blocks):
+            blank = 2 if block.spacious or (number and spacious) else 0 if number else 1
+            parts.append("\n" * (blank + 1) + block.text)
+            spacious = block.spacious
+        return "".join(parts) + "\n"
+
+    def _import_lines(self) -> list[str]:
+        lines: list[str] = []
+        for module, names in _IMPORTS.items():
+            # One by one: type checkers know what is imported as something else, and do not
+            # always know it when it is assigned.
+            renamed = [
+                f"from {module} import {name} as {alias}"
+                for alias, name in sorted(self._aliases.items(), key=lambda item: item[1])
+                if name in names
+            ]
+            plain = ", ".join(name for name in names if name in self._imports)
+            own = [*([f"from {module} import {plain}"] if plain else []), *renamed]
+            if own and lines and module == "rpcserver":
+                lines.append("")
+            lines += own
+        return lines
