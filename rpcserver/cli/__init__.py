@@ -21,6 +21,7 @@ VERBS = {
     "portmap": "Run the embedded rpcbind.",
     "info": "Show what is registered with an rpcbind.",
     "ping": "Call procedure 0 of a program.",
+    "dump": "Take an encoded value apart.",
 }
 
 

@@ -10,7 +10,7 @@ import click
 
 import rpcserver
 from rpcserver import rpc, xdr
-from rpcserver.cli.options import rpcbind_option, timeout_option
+from rpcserver.cli.options import compile_options, rpcbind_option, timeout_option
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -1 is an argument
@@ -28,6 +28,7 @@ from rpcserver.cli.options import rpcbind_option, timeout_option
     help="Who to be: nobody, or this process's user and groups.",
 )
 @rpcbind_option
+@compile_options
 def call(
     file: str,
     target: str,
@@ -37,6 +38,7 @@ def call(
     timeout: float,
     auth: str,
     rpcbind: str | None,
+    **how: Any,
 ) -> None:
     """Call PROCEDURE of the program in FILE.x, and print its result as JSON.
 
@@ -45,7 +47,7 @@ def call(
     a struct is an object, an enum its member's name, opaque a hex string, a linked list an array,
     a union an object with the discriminant and the arm's member.
     """
-    chosen = _choose(rpcserver.load(file), procedure, vers)
+    chosen = _choose(rpcserver.load(file, **how), procedure, vers)
     values = _values(chosen.procedure, arguments)
 
     class Caller(rpc.Client, version=chosen.version):

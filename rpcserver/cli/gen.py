@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from rpcserver import rpcgen
+from rpcserver.cli.options import compile_options
 from rpcserver.errors import UsageError
 from rpcserver.rpcgen import project
 from rpcserver.rpcgen.compiler import Options
+
+_DEFAULTS: dict[str, Any] = {"include": (), "define": (), "names": "py", "strings": "utf-8"}
 
 _File = tuple[Path, Path, str]
 """source, output, and how the output names its source"""
@@ -24,14 +27,7 @@ _File = tuple[Path, Path, str]
     metavar="OUT.py",
     help="Where to write, - for stdout. Default: NAME.py in the current directory.",
 )
-@click.option("-I", "include", multiple=True, metavar="DIR", help="Look for included files here.")
-@click.option("-D", "define", multiple=True, metavar="NAME[=VALUE]", help="Define a macro.")
-@click.option("--names", type=click.Choice(["py", "idl"]), help="idl keeps every spelling.")
-@click.option(
-    "--strings",
-    type=click.Choice(["utf-8", "latin-1", "bytes"]),
-    help="What strings become: str in UTF-8 (the default) or Latin-1, or bytes.",
-)
+@compile_options
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if anything is out of date.")
 @click.option("--sample", is_flag=True, help="A service with every method to fill in.")
 def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: Any) -> None:
@@ -40,23 +36,22 @@ def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: 
     These are in the table [tool.rpcserver.gen] of the nearest pyproject.toml, which has lines like
     "idl/*.x" = "generated/{name}.py". A sample is printed, or with -o written to a new file.
     """
-    given = {name: value for name, value in how.items() if value}
     if sample and check:
         raise click.UsageError("--sample and --check exclude each other")
     if file is None:
-        if output or sample or given:
+        if output or sample or how != _DEFAULTS:
             raise click.UsageError("only --check goes without FILE.x")
         files = _project_files()
     else:
         path = Path(file)
         files = [(path, Path(output or f"{project.module_name(path)}.py"), file)]
-    options = Options(**given)
+    options = Options(**how)
     if file and sample:
-        _print_or_create(rpcgen.sample(file, **given), output)
+        _print_or_create(rpcgen.sample(file, **how), output)
     elif check:
         _check(files, options)
     elif file and output == "-":
-        click.echo(rpcgen.compile_file(file, **given), nl=False)
+        click.echo(rpcgen.compile_file(file, **how), nl=False)
     else:
         for source, target, shown in files:
             if project.generate(source, target, options, shown):

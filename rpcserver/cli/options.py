@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 rpcbind_option = click.option(
     "--rpcbind",
@@ -20,6 +24,30 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="How long to wait for an answer.",
 )
+
+_COMPILE = (
+    click.option(
+        "-I", "include", multiple=True, metavar="DIR", help="Look for included files here."
+    ),
+    click.option("-D", "define", multiple=True, metavar="NAME[=VALUE]", help="Define a macro."),
+    click.option(
+        "--names", type=click.Choice(["py", "idl"]), default="py", help="idl keeps every spelling."
+    ),
+    click.option(
+        "--strings",
+        type=click.Choice(["utf-8", "latin-1", "bytes"]),
+        default="utf-8",
+        help="What strings become: str in UTF-8 (the default) or Latin-1, or bytes.",
+    ),
+)
+
+
+def compile_options(command: Command) -> Command:
+    """How a verb compiles a .x file: include, define, names, strings."""
+    for option in reversed(_COMPILE):
+        command = option(command)
+    return command
+
 
 PROGRAMS = Path("/etc/rpc")
 """The system's list of program numbers: name, number, other names (rpc(5))"""

@@ -55,10 +55,11 @@ def connect(
     """A client for the service at ``target``; ``with`` closes its channel.
 
     ``target`` is a URL, or a host whose rpcbind is asked where ``client_class``'s version is
-    served over ``transport`` (``tcp``, ``udp`` or ``unix``; by default TCP, else UDP). ``timeout`` holds for finding the
-    service and for each call. ``credentials``: ``"none"``, ``"sys"``, a ``SysCredential`` or a
-    flavor. ``rpcbind``: the URL of the rpcbind to ask. Raises ``UsageError`` for arguments that
-    make no sense, ``NotReached`` if the service is not there, and any other ``CallError``.
+    served over ``transport`` (``tcp``, ``udp`` or ``unix``; by default TCP, else UDP).
+    ``timeout`` holds for finding the service and for each call. ``credentials``: ``"none"``,
+    ``"sys"``, a ``SysCredential`` or a flavor. ``rpcbind``: the URL of the rpcbind to ask. Raises
+    ``UsageError`` for arguments that make no sense, ``NotReached`` if the service is not there,
+    and any other ``CallError``.
     """
     if not (isinstance(client_class, type) and issubclass(client_class, Client)):
         raise UsageError(f"{client_class!r} is no class of blocking clients")

@@ -190,6 +190,7 @@ def _pack_union(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     if arm is None:
         _expected(packer, f"an arm of {name}", value)
     cls, payload_name, payload, carries = arm
+    depth = _shallower(packer, depth)
     label = getattr(value, tag)
     step = tag
     try:
@@ -228,7 +229,7 @@ def _pack_custom(schema: Schema, packer: Packer, value: Any, depth: int) -> None
         _refuse(packer, f"nobody supplied a codec for {hook.name}")
     try:
         hook.pack(packer, value)
-    except Exception as error:  # noqa: BLE001  as in decoding
+    except Exception as error:
         raise XdrError(f"{hook.name}: {error!r}", len(packer.get_buffer())) from error
 
 

@@ -117,11 +117,12 @@ class _Builder:
     def build(self, designator: Any) -> Schema:
         schema = self._schema(designator)
         # Only now is every struct complete, and its least size known.
-        known: dict[int, int | None] = {}
+        known: dict[int, int] = {}
         for _, element, _, least in self._arrays:
             least[0] = _least_bytes(element, known)
         for cls, struct in self._structs.items():
-            _least_bytes(struct, known)  # refuses a struct that would never end
+            if _least_bytes(struct, known) >= _ENDLESS:
+                raise TypeError(f"{cls.__qualname__} contains itself without a pointer")
             cls._xdr_schema = struct  # type: ignore[attr-defined]
         return schema
 
@@ -247,10 +248,13 @@ def _limit(limit: int | None) -> int:
     return MAX_LENGTH if limit is None else limit
 
 
-def _least_bytes(schema: Schema, known: dict[int, int | None]) -> int:
+_ENDLESS = 1 << 40  # bytes of a value that contains itself; a union may have a way out
+
+
+def _least_bytes(schema: Schema, known: dict[int, int]) -> int:
     """The least number of bytes that a value of ``schema`` takes.
 
-    ``known`` has it for structs and unions met before, and ``None`` for those we are inside of.
+    ``known`` has it for structs and unions met before, and ``_ENDLESS`` for those we are inside.
     """
     match schema[0]:
         case op if op in _LEAST_BYTES:
@@ -263,17 +267,14 @@ def _least_bytes(schema: Schema, known: dict[int, int | None]) -> int:
             return 4 + (_least_bytes(schema[1], known) if schema[2] else 0)
         case op if op in (STRUCT, UNION):
             key = id(schema[3 if op == STRUCT else 4])
-            least = known.setdefault(key, -1)
-            if least is None:
-                raise TypeError(f"{schema[1]} contains itself without a pointer")
-            if least < 0:
-                known[key] = None
-                known[key] = least = _least_members(schema, known)
-            return least
+            if key not in known:
+                known[key] = _ENDLESS
+                known[key] = _least_members(schema, known)
+            return known[key]
     return 4
 
 
-def _least_members(schema: Schema, known: dict[int, int | None]) -> int:
+def _least_members(schema: Schema, known: dict[int, int]) -> int:
     if schema[0] == STRUCT:
         return sum(_least_bytes(field, known) for field in schema[3])
     return 4 + min(_least_bytes(arm[2], known) for arm in schema[6].values())

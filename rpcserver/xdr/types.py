@@ -25,8 +25,8 @@ MAX_LENGTH = 2**32 - 1
 """What ``<>`` without a number means (RFC 4506 section 4.10)."""
 
 MAX_DEPTH = 200
-"""Pointers and arrays inside one another. A tree of that depth is no accident, and Python's own
-recursion limit (1,000 frames, up to four for one level) must not be reached first."""
+"""Pointers, arrays and unions inside one another. A tree of that depth is no accident, and
+Python's own recursion limit (1,000 frames, up to four for one level) must not be reached first."""
 
 MAX_EMPTY = 1024
 """Elements of an array whose elements take no bytes, so that four bytes do not build millions."""

@@ -160,6 +160,7 @@ def _unpack_union(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
         error.within(tag)
         raise
     cls, payload_name, payload, carries = arm
+    depth = _deeper(depth, unpacker.get_position() - 4)  # an arm may hold the union itself
     keywords = {tag: label} if carries else {}
     if payload_name is None:
         return cls(**keywords)
@@ -196,7 +197,7 @@ def _unpack_custom(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
         return hook.unpack(unpacker)
     except EOFError:
         raise XdrError(f"the data ends inside of {hook.name}", start) from None
-    except Exception as error:  # noqa: BLE001  decoding raises XdrError and nothing else
+    except Exception as error:
         raise XdrError(f"{hook.name}: {error!r}", start) from error
 
 

@@ -7,7 +7,6 @@ from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.serve import KINDS, serve
 from tests.peers.cc import CalcC
 
-
 CHECKS = [
     "first",
     "calculating",
