@@ -17,6 +17,7 @@ KEYWORDS = frozenset([
     "opaque", "string", "struct", "switch", "typedef", "union", "unsigned", "void",
 ])  # fmt: skip
 _LONGEST_NUMBER = 100
+_ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "a": 7, "b": 8, "f": 12, "v": 11}
 
 
 def keyword_error(source: Source, token: Token) -> IdlError:
@@ -45,7 +46,28 @@ class Builder(Transformer[Token, Any]):
         return token
 
     def start(self, meta: Any, definitions: list[Any]) -> list[Any]:
-        return definitions
+        # A namespace is a list of definitions, a pragma is none.
+        return [
+            each for some in definitions for each in (some if isinstance(some, list) else [some])
+        ]
+
+    def namespace(self, meta: Any, children: list[Any]) -> list[Any]:
+        return self.start(meta, [each for each in children if not isinstance(each, Token)])
+
+    def pragma(self, meta: Any, children: list[Token]) -> list[Any]:
+        return []
+
+    def text(self, meta: Any, children: list[Token]) -> str:
+        return str(children[0])
+
+    def character(self, meta: Any, children: list[Token]) -> syntax.Number:
+        token = children[0]
+        inside = token[1:-1]
+        code = _ESCAPES.get(inside[1], ord(inside[1])) if inside[0] == "\\" else ord(inside)
+        return syntax.Number(str(code), _at(token))
+
+    def c_type(self, meta: Any, children: list[Token]) -> None:
+        return None
 
     def name(self, meta: Any, children: list[Token]) -> syntax.Name:
         return syntax.Name(str(children[0]), _at(children[0]))
@@ -151,6 +173,9 @@ class Builder(Transformer[Token, Any]):
 
     def reference(self, meta: Any, children: list[Token]) -> syntax.Reference:
         return syntax.Reference(str(children[0]), _at(children[0]))
+
+    def tagged(self, meta: Any, children: list[Token]) -> syntax.Reference:
+        return syntax.Reference(str(children[0]), _at(children[0]), tagged=True)
 
     def anonymous(self, meta: Any, children: list[syntax.Body]) -> syntax.Body:
         return children[0]

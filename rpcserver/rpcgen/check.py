@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from rpcserver.rpcgen.resolve import INT, UNSIGNED, AnyType, Scope, declarations
+from rpcserver.rpcgen.resolve import INT, UNSIGNED, AnyType, Scope, arms, declarations
 from rpcserver.rpcgen.syntax import (
     Declaration,
     EnumBody,
@@ -23,15 +23,18 @@ from rpcserver.rpcgen.syntax import (
 MAX_DEPTH = 50
 """Types inside one another by value; the codec's Python calls are as many times a few deep."""
 
+MAX_ARMS = 1000
+"""Of a union: Python's compiler takes ``A | B | ...`` as so many expressions inside one another."""
+
 _RANGES = {"int": INT, "unsigned int": UNSIGNED, "bool": (0, 1)}
 
 
 def check(scope: Scope) -> None:
     """Raise ``IdlError`` for every mistake that can be found."""
-    _endless(scope, _by_name, "typedef {!r} is defined by itself")
-    scope.raise_errors()
-    _endless(scope, _by_value, "a type cannot contain itself: make {!r} a pointer (*)")
-    scope.raise_errors()  # what follows could not end
+    if _endless(scope, _by_name, "typedef {!r} is defined by itself") or _endless(
+        scope, _by_value, "a type cannot contain itself: make {!r} a pointer (*)"
+    ):
+        scope.raise_errors()  # what follows could not end
     for definition in scope.definitions:
         match definition:
             case TypeDef(body=StructBody() | UnionBody() as body):
@@ -59,20 +62,21 @@ def _unique(scope: Scope, what: str, names: Iterable[tuple[object, Position]]) -
     first: dict[object, Position] = {}
     for name, at in names:
         if name in first:
-            scope.error(f"{what} {name!r} is there twice, first in line {first[name].line}", at)
+            place = scope.source.line(first[name])
+            scope.error(f"{what} {name!r} is there twice, first in {place}", at)
         first.setdefault(name, at)
 
 
 def _union(scope: Scope, body: UnionBody) -> None:
+    if len(body.cases) > MAX_ARMS:
+        scope.error(f"more than {MAX_ARMS} arms", body.cases[MAX_ARMS].arm.at)
     on = scope.behind(body.discriminant)
     members: set[int] = set()
     if isinstance(on, TypeDef) and isinstance(on.body, EnumBody):
         allowed = INT
-        members = {scope.value(member.value) for member in on.body.members}
+        members = {scope.constants[member.name].value for member in on.body.members}
     elif isinstance(on, Primitive) and on.name in _RANGES:
         allowed = _RANGES[on.name]
-    elif on is None:
-        return  # an unknown type, and said to be one
     else:
         message = "a union switches over int, unsigned int, bool or an enum"
         scope.error(message, body.discriminant.at)
@@ -114,52 +118,82 @@ def _numbers(scope: Scope, values: Iterable[Value]) -> Iterator[tuple[int, Posit
             yield scope.value(value), value.at
 
 
-def _by_value(scope: Scope, definition: AnyType) -> Iterator[Declaration]:
-    """What a type holds without a pointer or ``<>`` between."""
+def _by_value(scope: Scope, definition: AnyType) -> list[tuple[str, Declaration]]:
+    """The types that one holds without a pointer or ``<>`` between, and where it does."""
     if isinstance(definition, TypedefDef):
-        inside: Iterable[Declaration] = [definition.declaration]
+        inside = [definition.declaration]
+    elif isinstance(definition.body, UnionBody):
+        inside = list(arms(definition.body))
     else:
-        inside = declarations(definition.body)
-    return (each for each in inside if each.kind in ("plain", "fixed_array"))
+        inside = list(declarations(definition.body))
+    held = [
+        (each.type.name, each)
+        for each in inside
+        if each.kind in ("plain", "fixed_array")
+        and isinstance(each.type, Reference)
+        and each.type.name in scope.types
+    ]
+    # A union with an arm that holds no other type has a way out.
+    return [] if _is_union(definition) and len(held) < len(inside) else held
 
 
-def _by_name(scope: Scope, definition: AnyType) -> Iterator[Declaration]:
+def _by_name(scope: Scope, definition: AnyType) -> list[tuple[str, Declaration]]:
     """The typedef that a typedef is made of."""
     if isinstance(definition, TypedefDef):
         of = definition.declaration.type
         if isinstance(of, Reference) and isinstance(scope.types.get(of.name), TypedefDef):
-            yield definition.declaration
+            return [(of.name, definition.declaration)]
+    return []
+
+
+def _is_union(definition: AnyType) -> bool:
+    return isinstance(definition, TypeDef) and isinstance(definition.body, UnionBody)
 
 
 def _endless(
-    scope: Scope, parts: Callable[[Scope, AnyType], Iterator[Declaration]], message: str
-) -> None:
-    """Look for types that lead back to themselves, or too deep, by way of their ``parts``."""
-    depths: dict[str, int] = {}
-    for start in scope.types:
-        path = {start: 0}
-        walks = [(start, parts(scope, scope.types[start]))] if start not in depths else []
-        while walks:
-            name, walk = walks[-1]
-            for declaration in walk:
-                of = declaration.type
-                if not isinstance(of, Reference) or of.name not in scope.types:
-                    continue
-                if of.name in path:
-                    scope.error(message.format(declaration.name), declaration.at)
-                elif of.name in depths:
-                    path[name] = max(path[name], depths[of.name])
-                else:
-                    path[of.name] = 0
-                    walks.append((of.name, parts(scope, scope.types[of.name])))
-                    break
-            else:
-                walks.pop()
-                depths[name] = path.pop(name) + 1
-                if depths[name] == MAX_DEPTH:
-                    scope.error(
-                        f"more than {MAX_DEPTH} types inside one another", scope.types[name].at
-                    )
-                if walks:
-                    outer = walks[-1][0]
-                    path[outer] = max(path[outer], depths[name])
+    scope: Scope,
+    parts: Callable[[Scope, AnyType], list[tuple[str, Declaration]]],
+    message: str,
+) -> bool:
+    """Whether types lead back to themselves, or too deep, by way of their ``parts``.
+
+    A type ends if all its parts end, a union if one of its arms does.
+    """
+    inside = {name: parts(scope, definition) for name, definition in scope.types.items()}
+    missing = {
+        name: min(len(inside[name]), 1) if _is_union(definition) else len(inside[name])
+        for name, definition in scope.types.items()
+    }
+    users: dict[str, list[str]] = {name: [] for name in inside}
+    for name, held in inside.items():
+        for part, _ in held:
+            users[part].append(name)
+    ends = [name for name, count in missing.items() if not count]
+    depths = dict.fromkeys(inside, 1)
+    for name in ends:
+        for user in users[name]:
+            missing[user] -= 1
+            if missing[user] >= 0:
+                depths[user] = max(depths[user], depths[name] + 1)
+            if missing[user] == 0:
+                ends.append(user)
+    too_deep = [name for name in ends if depths[name] == MAX_DEPTH]
+    for name in too_deep:
+        scope.error(f"more than {MAX_DEPTH} types inside one another", scope.types[name].at)
+    endless = {name for name, count in missing.items() if count > 0}
+    _report(scope, {name: inside[name] for name in inside if name in endless}, message)
+    return bool(too_deep or endless)
+
+
+def _report(scope: Scope, endless: dict[str, list[tuple[str, Declaration]]], message: str) -> None:
+    """One error for each circle."""
+    seen: set[str] = set()
+    for start in endless:
+        circle: set[str] = set()
+        name = start
+        while name not in seen:
+            seen.add(name)
+            circle.add(name)
+            name, declaration = next(part for part in endless[name] if part[0] in endless)
+            if name in circle:
+                scope.error(message.format(declaration.name), declaration.at)

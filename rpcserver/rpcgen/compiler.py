@@ -11,11 +11,12 @@ from rpcserver.rpcgen.check import check
 from rpcserver.rpcgen.emitter import Emitter
 from rpcserver.rpcgen.names import Names
 from rpcserver.rpcgen.parser import parse
+from rpcserver.rpcgen.preprocessor import Preprocessor
 from rpcserver.rpcgen.resolve import Scope
 from rpcserver.rpcgen.source import Source
 
-MAX_BYTES = 16 << 20
-"""A ``.x`` file is written by people; a larger one is something else."""
+MAX_BYTES = 4 << 20
+"""A ``.x`` file is written by people; one of this size takes a minute and most of a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def emitter_for(path: Path, options: Options, shown: str) -> Emitter:
 
     Raises ``IdlError`` for a mistake in it, ``UsageError`` if it cannot be read.
     """
-    source = Source(_read(path), shown)
+    source = Source(Preprocessor(_read, options.include, options.define).run(path, shown))
     scope = Scope(parse(source), source)
     check(scope)
     return Emitter(scope, Names(keep=options.names == "idl"), options.strings)

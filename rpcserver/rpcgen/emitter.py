@@ -38,9 +38,10 @@ class Emitter:
         self.scope = scope
         self.names = names
         self.expressions = Expressions(scope, names, strings)
-        own = {names.type(name) for name in scope.types}
-        own |= {names.constant(name) for name in scope.constants}
-        self.module = Module(own)
+        self.own = {names.type(name) for name in scope.types}
+        self.own |= {names.constant(name) for name in scope.constants}
+        self.own |= {names.type(name) for name in scope.custom}
+        self.module = Module(self.own)
         self._claimed: dict[str, Position] = {}
         self._members: dict[str, dict[int, str]] = {}
 
@@ -49,6 +50,8 @@ class Emitter:
         for definition in self.scope.definitions:
             if isinstance(definition, ConstDef | ProgramDef):
                 self._const(definition)
+        for name, at in self.scope.custom.items():
+            self._custom(name, at)
         for definition in self._in_order():
             self._emit(definition)
         self.scope.raise_errors()
@@ -58,7 +61,7 @@ class Emitter:
             "Do not edit: change the .x, then run `rpcserver gen`."
         )
         doc = self.scope.doc or f"The definitions of {shown.split('/')[-1]}."
-        return self.module.text([header, layout.docstring(doc)])
+        return "\n".join([header, layout.docstring(doc)]) + self.module.text()
 
     def _in_order(self) -> Iterator[Definition]:
         """The definitions in source order, but what one needs before it."""
@@ -76,7 +79,7 @@ class Emitter:
                         yield current
                 else:
                     opened.add(id(current))
-                    needs = [types[name] for name in self._needs(current)]
+                    needs = [types[name] for name in self._needs(current) if name in types]
                     stack += [each for each in reversed(needs) if id(each) not in opened]
 
     def _emit(self, definition: Definition) -> None:
@@ -130,8 +133,9 @@ class Emitter:
         """Put ``name`` among those taken; two that are the same in Python are a mistake."""
         if name in taken:
             advice = "rename one" if self.names.keep else "rename one, or use --names=idl"
-            message = f"in Python this would be {name!r}, as is what stands in line"
-            self.scope.error(f"{message} {taken[name].line}: {advice}", at)
+            place = self.scope.source.line(taken[name])
+            message = f"in Python this would be {name!r}, as is what stands in {place}"
+            self.scope.error(f"{message}: {advice}", at)
         taken.setdefault(name, at)
 
     def number(self, value: Value) -> str:
@@ -143,15 +147,26 @@ class Emitter:
         if enum.name not in self._members:
             assert isinstance(enum.body, EnumBody)
             members = reversed(enum.body.members)
-            self._members[enum.name] = {self.scope.value(each.value): each.name for each in members}
+            self._members[enum.name] = {
+                self.scope.constants[each.name].value: each.name for each in members
+            }
         return self._members[enum.name]
 
-    def field(self, name: str, member: Declaration, safe: Callable[[str], str]) -> list[str]:
-        """The lines of a member in the body of a class."""
-        text = safe(self.expressions.of(member).annotation)
-        self.module.use(text)
-        shown = f'"{text}"' if self.module.is_later(text) else text
-        lines = [layout.annotation(name, shown, INDENT)]
+    def field(
+        self, owner: str, name: str, member: Declaration, safe: Callable[[str], str]
+    ) -> list[str]:
+        """The lines of a member in the body of the class ``owner``."""
+        annotation = self.expressions.of(member).annotation
+        text = safe(annotation)
+        if not self.module.later(annotation):
+            self.module.use(text)
+        elif "(" in annotation:
+            # Type checkers know what is defined later, but not in the arguments of a marker.
+            text = f'"{self.module.alias(owner + self.names.type(member.name), annotation)}"'
+        else:
+            self.module.use(text)
+            text = f'"{text}"'
+        lines = [layout.annotation(name, text, INDENT)]
         if member.doc:
             lines.append(layout.docstring(member.doc, INDENT))
         return lines
@@ -161,7 +176,17 @@ class Emitter:
     def _const(self, definition: ConstDef | ProgramDef) -> None:
         name = self.claim(self.names.constant(definition.name), definition.at)
         value = definition.value if isinstance(definition, ConstDef) else definition.number
-        self._line(name, f"{name} = {self.number(value)}", definition.doc)
+        text = value if isinstance(value, str) else self.number(value)
+        self._line(name, f"{name} = {text}", definition.doc)
+
+    def _custom(self, name: str, at: Position) -> None:
+        """A type that the file does not define: a hook for the codec that the user supplies."""
+        python = self.claim(self.names.type(name), at)
+        hook = self.claim(self.names.derived(name, "Codec"), at)
+        self.module.use("Any", "Annotated", "TypeAlias", "xdr")
+        doc = f"The codec of {name}, which is not defined here: `{hook}.supply(...)` gives it."
+        self._line(hook, f'{hook} = xdr.Custom("{name}")', doc)
+        self._line(python, f"{python}: TypeAlias = Annotated[Any, {hook}]", "")
 
     def _typedef(self, definition: TypedefDef) -> None:
         name = self.claim(self.names.type(definition.name), definition.at)
@@ -181,6 +206,7 @@ class Emitter:
         for member in body.members:
             member_name = self.names.member(member.name)
             self.meet(taken, member_name, member.at)
+            assert member.value is not None  # the scope has filled it in
             lines.append(f"{INDENT}{member_name} = {self.number(member.value)}")
             if member.doc:
                 lines.append(layout.docstring(member.doc, INDENT))
@@ -199,7 +225,7 @@ class Emitter:
         lines = ["@dataclass(slots=True)", f"class {name}(xdr.Struct):"]
         lines += [self._doc(definition, "struct"), *([""] if fields else [])]
         for field, member in fields:
-            lines += self.field(field, member, safe)
+            lines += self.field(name, field, member, safe)
         self.module.add(name, lines)
 
     def _doc(self, definition: TypeDef, what: str) -> str:

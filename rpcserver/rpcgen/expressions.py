@@ -81,7 +81,7 @@ class Expressions:
         constant = self._scope.constants[value.name]
         if constant.enum is not None:
             return f"{self._names.type(constant.enum.name)}.{self._names.member(value.name)}"
-        if value.name in ("TRUE", "FALSE"):  # the module need not have them
+        if not constant.defined:
             return str(constant.value)
         return self._names.constant(value.name)
 
@@ -90,8 +90,8 @@ class Expressions:
             designator, plain = _PRIMITIVES[of.name]
             return Expression(designator, designator, plain)
         assert isinstance(of, Reference)
-        definition = self._scope.types[of.name]
-        if self._scope.is_list_node(definition):
+        definition = self._scope.types.get(of.name)
+        if definition is not None and self._scope.is_list_node(definition):
             return self._linked_list(definition.name, ", nonempty=True")
         name = self._names.type(of.name)
         return Expression(name, name, name)

@@ -128,7 +128,8 @@ def docstring(text: str, indent: str = "") -> str:
     lines = [line.rstrip() for line in text.strip().expandtabs(4).split("\n")]
     if lines[-1].endswith('"'):
         lines[-1] = lines[-1][:-1] + '\\"'
-    # A closing quote behind an odd backslash would be escaped; doubled ones are safe.
+    if lines[0].startswith('"'):
+        lines[0] = f" {lines[0]}"
     if len(lines) == 1:
         return f'{indent}"""{lines[0]}"""'
     body = "\n".join(indent + line if line else "" for line in lines[1:])

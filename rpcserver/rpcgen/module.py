@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rpcserver.rpcgen import layout
+
 _IMPORTS = {
     "dataclasses": ("dataclass", "field"),
     "enum": ("IntEnum",),
-    "typing": ("Annotated", "ClassVar", "Literal", "TypeAlias"),
+    "typing": ("Annotated", "Any", "ClassVar", "Literal", "TypeAlias"),
     "rpcserver": ("rpc", "xdr"),
 }
 _IMPORTED = frozenset(name for names in _IMPORTS.values() for name in names)
@@ -27,11 +29,11 @@ class Block:
 
 
 class Module:
-    """``own`` are all the names that it will define, most of them in blocks still to come."""
+    """``own`` are all the names that it will define; ``defined`` those that are there already."""
 
-    def __init__(self, own: set[str]) -> None:
+    def __init__(self, own: set[str], defined: Iterable[str] = ()) -> None:
         self._own = own
-        self._defined: set[str] = set()
+        self._defined = set(defined)
         self._imports: set[str] = set()
         self._blocks: list[Block] = []
         self._aliases: dict[str, str] = {}
@@ -41,17 +43,31 @@ class Module:
         """Append the block that defines ``name``."""
         self._blocks.append(Block("\n".join(lines), spacious))
         self._defined.add(name)
-        for alias in self._waiting.pop(name, []):
-            self._blocks.append(Block(f"{alias} = {name}", spacious=False))
+        for line in self._waiting.pop(name, []):
+            self._blocks.append(Block(line, spacious=False))
 
     def use(self, *texts: str) -> None:
         """Note what the expressions ``texts`` use, for the imports."""
         for text in texts:
             self._imports |= _IMPORTED.intersection(_NAME.findall(text))
 
-    def is_later(self, text: str) -> bool:
-        """Whether the expression ``text`` names something of the module that is still to come."""
-        return any(name in self._own and name not in self._defined for name in _NAME.findall(text))
+    def later(self, text: str) -> list[str]:
+        """The names in the expression ``text`` that the module defines, but not yet."""
+        return [name for name in _NAME.findall(text) if self._is_later(name)]
+
+    def _is_later(self, name: str) -> bool:
+        return name in self._own and name not in self._defined
+
+    def alias(self, base: str, text: str) -> str:
+        """A name for the type ``text``, which is defined as soon as what it names is."""
+        alias = "_" + base.strip("_")
+        while alias in self._own or alias in self._aliases:
+            alias += "_"
+        self._aliases[alias] = text
+        self.use("TypeAlias", text)
+        line = layout.assignment(f"{alias}: TypeAlias", text)
+        self._waiting.setdefault(self.later(text)[-1], []).append(line)
+        return alias
 
     def names_in(self, text: str) -> set[str]:
         """The names in the expression ``text`` that the module defines."""
@@ -74,24 +90,29 @@ class Module:
             alias += "_"
         if alias not in self._aliases:
             self._aliases[alias] = name
-            if self.is_later(name):
-                self._waiting.setdefault(name, []).append(alias)
+            if self.later(name):
+                self._waiting.setdefault(name, []).append(f"{alias} = {name}")
             elif name not in _IMPORTED:
                 self._blocks.append(Block(f"{alias} = {name}", spacious=False))
         return alias
 
-    def text(self, head: Iterable[str]) -> str:
-        """The whole module, with the lines of ``head`` above its imports."""
-        imports = self._import_lines()
-        parts = ["\n".join([*head, *([""] if imports else []), *imports])]
-        spacious = bool(imports)
+    def text(self) -> str:
+        """The whole module from its imports on, with the blank lines before them."""
+        imports = self.imports()
+        return ("\n\n" + "\n".join(imports) if imports else "") + self.body(bool(imports))
+
+    def body(self, imports: bool) -> str:
+        """The blocks, with the blank lines before them: two, or one if there are no imports."""
+        parts: list[str] = []
+        spacious = imports
         for number, block in enumerate(self._blocks):
             blank = 2 if block.spacious or (number and spacious) else 0 if number else 1
             parts.append("\n" * (blank + 1) + block.text)
             spacious = block.spacious
         return "".join(parts) + "\n"
 
-    def _import_lines(self) -> list[str]:
+    def imports(self) -> list[str]:
+        """The lines that import what is used."""
         lines: list[str] = []
         for module, names in _IMPORTS.items():
             # One by one: type checkers know what is imported as something else, and do not

@@ -7,11 +7,12 @@ from keyword import iskeyword
 
 # What generated modules say in annotations and elsewhere, so that no definition can be called so.
 _MODULE = frozenset([
-    "Annotated", "ClassVar", "IntEnum", "Literal", "TypeAlias", "dataclass", "field", "rpc", "xdr",
-    "bool", "bytes", "float", "int", "list", "str",
+    "Annotated", "Any", "ClassVar", "IntEnum", "Literal", "TypeAlias", "dataclass", "field", "rpc",
+    "xdr", "bool", "bytes", "float", "int", "list", "str",
 ])  # fmt: skip
-# What rpcserver keeps in the classes that it makes of structs, arms and versions.
-_CLASS = frozenset(["_case", "_on", "_procedures", "_prog", "_vers", "_xdr_schema"])
+# What rpcserver keeps in the classes that it makes of structs, arms and versions, and what a
+# dataclass would take for the default of a field, since every class has it.
+_CLASS = frozenset(["_case", "_on", "_procedures", "_prog", "_vers", "_xdr_schema", "mro"])
 # What IntEnum and int have; not asked of them, since it differs from one Python to the next.
 _ENUM = frozenset([
     "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "imag",

@@ -113,8 +113,9 @@ def _table(
             f"[{', '.join(kind.designator for _, kind in method.arguments)}]",
             method.result.designator,
         ])  # fmt: skip
-        target = f"{method.attribute}: rpc.Procedure[{method.result.plain}]"
-        yield layout.assignment(safe(target), safe(f"rpc.Procedure({inside})"), INDENT)
+        kind = safe(f"rpc.Procedure[{method.result.plain}]")
+        value = safe(f"rpc.Procedure({inside})")
+        yield layout.assignment(f"{method.attribute}: {kind}", value, INDENT)
         if method.procedure.doc:
             yield layout.docstring(method.procedure.doc, INDENT)
 

@@ -98,11 +98,13 @@ def outdated(source: Path, output: Path, options: Options, shown_path: str | Non
         return "is missing"
     if data == code.encode():
         return ""
-    there, wanted = data.decode(errors="replace").split("\n"), code.split("\n")
+    there, wanted = data.decode(errors="replace").splitlines(), code.splitlines()
     for number, (old, new) in enumerate(zip(there, wanted, strict=False), 1):
         if old != new:
             return f"differs from line {number}: {old.strip()!r} should be {new.strip()!r}"
-    return f"has {len(there) - 1} lines instead of {len(wanted) - 1}"
+    if len(there) == len(wanted):
+        return "differs in its line ends"
+    return f"has {len(there)} lines instead of {len(wanted)}"
 
 
 def _there(output: Path) -> bytes | None:

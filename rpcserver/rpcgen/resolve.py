@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
 
 from rpcserver.errors import IdlError
+from rpcserver.rpcgen.condition import ConditionError, evaluate
 from rpcserver.rpcgen.source import Source
 from rpcserver.rpcgen.syntax import (
     Body,
@@ -14,6 +16,7 @@ from rpcserver.rpcgen.syntax import (
     Declaration,
     Definition,
     EnumBody,
+    Member,
     Name,
     Number,
     Position,
@@ -39,12 +42,29 @@ MAX_ERRORS = 100
 AnyType: TypeAlias = TypeDef | TypedefDef
 
 
+# What C headers call types that the language has. rpcgen has a routine for each, and all but the
+# 64-bit ones travel as an int.
+_C_TYPES = {
+    **dict.fromkeys(("int8_t", "int16_t", "int32_t"), "int"),
+    **dict.fromkeys(
+        ("u_char", "u_short", "u_int", "u_long", "ushort", "uint", "ulong"), "unsigned int"
+    ),
+    **dict.fromkeys(("uint8_t", "uint16_t", "uint32_t"), "unsigned int"),
+    **dict.fromkeys(("u_int8_t", "u_int16_t", "u_int32_t"), "unsigned int"),
+    **dict.fromkeys(("int64_t", "quad_t", "longlong_t"), "hyper"),
+    **dict.fromkeys(("uint64_t", "u_int64_t", "u_quad_t", "u_longlong_t"), "unsigned hyper"),
+    "bool_t": "bool",
+}
+
+
 @dataclass(slots=True)
 class Constant:
-    """What a name for a value means; ``enum`` is the definition that it is a member of."""
+    """What a name for a value means; ``enum`` is the definition that it is a member of, and
+    ``defined`` whether the file itself defines it (not a C header or a procedure's number)."""
 
     value: int
     enum: TypeDef | None = None
+    defined: bool = True
 
 
 _UNKNOWN = Constant(0)
@@ -63,19 +83,31 @@ class Scope:
         self.doc = specification.doc
         self.definitions: list[Definition] = []
         self.types: dict[str, AnyType] = {}
-        self.constants = {"TRUE": Constant(1), "FALSE": Constant(0)}
+        self.constants = {"TRUE": Constant(1, None, False), "FALSE": Constant(0, None, False)}
+        self.custom: dict[str, Position] = {}
         self._places: dict[str, Position] = {}
-        self._errors: dict[tuple[Position, str], IdlError] = {}
-        self._unknown: set[str] = set()
+        self._errors: dict[Position, IdlError] = {}
+        self._header = dict(source.defines)
         self._list_nodes: dict[int, bool] = {}
+        self._raw: dict[str, tuple[Value | None, str, TypeDef | None]] = {}
+        self._first: dict[str, Definition] = {}
         for definition in specification.definitions:
             self._lift(definition)
+            if isinstance(definition, ProgramDef):
+                for version in definition.versions:
+                    for each in version.procedures:
+                        if isinstance(each.number, Number):
+                            self._header.setdefault(each.name, each.number.text)
+        self.definitions = [each for each in self.definitions if self._define(each)]
+        for name in self._raw:
+            self._evaluate(name)
         for definition in self.definitions:
-            self._define(definition)
+            self._check_constants(definition)
+            self._replace_c_types(definition)
 
     def error(self, message: str, at: Position) -> None:
-        """Note a mistake, and go on to find others; what is asked twice is noted once."""
-        self._errors.setdefault((at, message), self.source.error(message, at))
+        """Note a mistake, and go on to find others; one for a place is enough."""
+        self._errors.setdefault(at, self.source.error(message, at))
         if len(self._errors) >= MAX_ERRORS:
             self.raise_errors()
 
@@ -120,32 +152,99 @@ class Scope:
 
     # --- what each name means -----------------------------------------------------------------
 
-    def _define(self, definition: Definition) -> None:
+    def _define(self, definition: Definition) -> bool:
+        """Take a definition; whether it is one, and not the second of two that are equal."""
         # Types, constants and programs share one name space (RFC 4506 section 6.4).
+        if isinstance(definition, TypedefDef) and _says_nothing(definition):
+            return False  # typedef struct x x;
+        first = self._first.setdefault(definition.name, definition)
+        if first is not definition and _meaning(first) == _meaning(definition):
+            return False
         self._place(definition.name, definition.at)
         match definition:
+            case ConstDef(name, str()):
+                pass
             case ConstDef(name, value) | ProgramDef(name, value):
-                self.is_value(value, UNSIGNED if isinstance(definition, ProgramDef) else _WIDEST)
-                self.constants[name] = Constant(self.value(value))
+                assert not isinstance(value, str)
+                self._raw.setdefault(name, (value, "", None))
             case TypeDef(name, EnumBody(members)):
                 self.types.setdefault(name, definition)
+                before = ""
                 for member in members:
-                    self._place(member.name, member.at)
-                    self.is_value(member.value, INT)
-                    self.constants[member.name] = Constant(self.value(member.value), definition)
+                    self._member(member, before, definition)
+                    before = member.name
             case _:
                 self.types.setdefault(definition.name, definition)
+        return True
+
+    def _member(self, member: Member, before: str, enum: TypeDef) -> None:
+        # Enums without a name are C's way to write constants; the same one twice is no harm.
+        known = self._raw.get(member.name)
+        if known is None or known[0] is None or _meaning(known[0]) != _meaning(member.value):
+            self._place(member.name, member.at)
+        self._raw.setdefault(member.name, (member.value, before, enum))
 
     def _place(self, name: str, at: Position) -> None:
         if name in self._places:
-            line = self._places[name].line
-            self.error(f"{name!r} is defined twice, first in line {line}", at)
+            first = self.source.line(self._places[name])
+            self.error(f"{name!r} is defined twice, first in {first}", at)
         self._places.setdefault(name, at)
+
+    def _evaluate(self, name: str) -> None:
+        """Find the number of a constant; it may be defined by others, before or behind it."""
+        chain: dict[str, None] = {}
+        while name in self._raw and name not in self.constants and name not in chain:
+            chain[name] = None
+            value, before, _ = self._raw[name]
+            name = before if value is None else value.name if isinstance(value, Name) else ""
+        if name in chain:
+            self.error(f"constant {name!r} is defined by itself", self._places[name])
+        for each in reversed(chain):
+            value, before, enum = self._raw[each]
+            if value is None:
+                number = self.constants[before].value + 1 if before in self.constants else 0
+            else:
+                number = self.value(value)
+            self.constants[each] = Constant(number, enum)
+
+    def _check_constants(self, definition: Definition) -> None:
+        match definition:
+            case ConstDef(_, Number() | Name() as value):
+                self.is_value(value, _WIDEST)
+            case ProgramDef(_, value):
+                self.is_value(value, UNSIGNED)
+            case TypeDef(_, EnumBody(members)):
+                for member in members:
+                    if member.value is None:
+                        number = self.constants[member.name].value
+                        member.value = Number(str(number), member.at)
+                    self.is_value(member.value, INT)
+
+    def _replace_c_types(self, definition: Definition) -> None:
+        for declaration in all_declarations(definition):
+            of = declaration.type
+            if isinstance(of, Reference) and of.name in _C_TYPES and of.name not in self.types:
+                declaration.type = Primitive(_C_TYPES[of.name], of.at)
+
+    def _know(self, name: str) -> bool:
+        """Whether a constant is known; if need be from a ``%#define``, or as a procedure."""
+        if name in self.constants or name in self._raw:
+            return name in self.constants
+        text = name
+        for _ in range(10):  # what is defined by other names
+            text = re.sub(r"[A-Za-z_]\w*", lambda word: self._header.get(word[0], word[0]), text)
+        if re.search(r"[A-Za-z_]", re.sub(r"0[xX][0-9a-fA-F]+", "", text)):
+            return False
+        try:
+            self.constants[name] = Constant(evaluate(text), None, False)
+        except ConditionError:
+            return False
+        return True
 
     def is_value(self, value: Value, allowed: tuple[int, int] = _WIDEST) -> bool:
         """Whether ``value`` stands for a number that is ``allowed``; if not, it is a mistake."""
         low, high = allowed
-        if isinstance(value, Name) and value.name not in self.constants:
+        if isinstance(value, Name) and not self._know(value.name):
             self.error(f"unknown constant {value.name!r}", value.at)
             return False
         if not low <= self.value(value) <= high:
@@ -157,16 +256,17 @@ class Scope:
         """The number that ``value`` stands for, 0 for an unknown name."""
         if isinstance(value, Number):
             return value.value
+        self._know(value.name)
         return self.constants.get(value.name, _UNKNOWN).value
 
     # --- questions about types ----------------------------------------------------------------
 
     def lookup(self, reference: Reference) -> AnyType | None:
-        """The definition that a type's name refers to; an unknown one is a mistake, noted once."""
+        """The definition that a type's name refers to; ``None`` for one that the file does not
+        define: its codec is the user's, as in rpcgen."""
         definition = self.types.get(reference.name)
-        if definition is None and reference.name not in self._unknown:
-            self._unknown.add(reference.name)
-            self.error(f"unknown type {reference.name!r}", reference.at)
+        if definition is None:
+            self.custom.setdefault(reference.name, reference.at)
         return definition
 
     def behind(self, declaration: Declaration) -> Declaration | TypeDef | Primitive | None:
@@ -217,6 +317,40 @@ class Scope:
             and behind.kind == "optional"
             and not self.is_list_node(self.points_to(declaration))
         )
+
+
+def all_declarations(definition: Definition) -> Iterator[Declaration]:
+    """Every declaration in a definition."""
+    match definition:
+        case TypedefDef(declaration):
+            yield declaration
+        case TypeDef(body=body):
+            yield from declarations(body)
+        case ProgramDef(versions=versions):
+            for version in versions:
+                for procedure in version.procedures:
+                    yield procedure.result
+                    yield from procedure.arguments
+
+
+def _says_nothing(definition: TypedefDef) -> bool:
+    declaration = definition.declaration
+    match declaration.type:
+        case Reference(name, _, tagged=True):
+            return declaration.kind == "plain" and name == declaration.name
+    return False
+
+
+def _meaning(node: object) -> object:
+    """A syntax tree without positions and comments, to be compared."""
+    if isinstance(node, list):
+        return [_meaning(each) for each in node]
+    if isinstance(node, Number):
+        return node.value
+    if not is_dataclass(node):
+        return node
+    names = [each.name for each in fields(node) if each.name not in ("at", "doc", "shown")]
+    return [type(node), *(_meaning(getattr(node, name)) for name in names)]
 
 
 def declarations(body: Body) -> Iterator[Declaration]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from rpcserver.errors import UsageError
 from rpcserver.rpcgen import layout, unions
 from rpcserver.rpcgen.emitter import Emitter
 from rpcserver.rpcgen.layout import INDENT
+from rpcserver.rpcgen.module import Module
 from rpcserver.rpcgen.names import Names
 from rpcserver.rpcgen.programs import Method, is_null, methods_of
 from rpcserver.rpcgen.resolve import Scope
@@ -32,9 +34,8 @@ def sample(emitter: Emitter, module: str) -> str:
     Each method returns the first value that its type has, so that it runs as it is. Raises
     ``IdlError`` if names meet, ``UsageError`` if there is nothing to serve.
     """
-    emitter.run("")  # gives every name its place, and finds names that meet
+    emitter.run("")  # finds names that meet
     writer = _Writer(emitter)
-    classes: list[str] = []
     services: list[str] = []
     for program in emitter.scope.definitions:
         if isinstance(program, ProgramDef):
@@ -42,24 +43,21 @@ def sample(emitter: Emitter, module: str) -> str:
                 base = emitter.names.derived(version.name, "Service")
                 name = base.removesuffix("Service")
                 services.append(f"{name}()")
-                classes.append(writer.service(name, base, methods_of(emitter, version)))
+                writer.service(name, base, methods_of(emitter, version))
     if not services:
         raise UsageError(f"{emitter.scope.source.file} has no program: there is nothing to serve")
     main = layout.brackets("with rpcserver.serve(", services, ") as server:", INDENT)
-    text = "\n\n\n".join([*classes, _MAIN.format(main)])
-    more = ["rpc", *(["xdr"] if "xdr.Quad" in text else [])]
-    head = [
-        '"""A service to fill in; it runs as it is."""',
-        f"import rpcserver\nfrom rpcserver import {', '.join(more)}",
-        _import(module, writer.names.intersection(re.findall(r"\w+", text))),
-    ]
-    return "\n\n".join(head) + f"\n\n\n{text}\n"
+    text = writer.module.body(imports=True) + "\n\n" + _MAIN.format(main)
+    names = writer.names.intersection(re.findall(r"\w+", text))
+    head = ['"""A service to fill in; it runs as it is."""', "", "import rpcserver"]
+    return "\n".join([*head, *writer.module.imports(), "", _import(module, names)]) + text
 
 
 _MAIN = """if __name__ == "__main__":
 {}
         print(*server.endpoints, sep="\\n", flush=True)
-        server.serve_forever()"""
+        server.serve_forever()
+"""
 
 
 def _import(module: str, names: set[str]) -> str:
@@ -78,8 +76,8 @@ def _isort(name: str) -> tuple[int, list[tuple[str, int]], str]:
     return kind, [(word, int(digits or -1)) for word, digits in pieces], name
 
 
-class _TooLongError(Exception):
-    """The first value of a type is nothing that a person would want to read."""
+class _NoValueError(Exception):
+    """A type has no first value, or none that a person would want to read."""
 
 
 class _Writer:
@@ -87,29 +85,39 @@ class _Writer:
         self._emitter = emitter
         self._scope: Scope = emitter.scope
         self._python: Names = emitter.names
+        self.module = Module(emitter.own, emitter.own)
         self.names: set[str] = set()
-        self._values: dict[str, str] = {}
+        self._values: dict[str, str | None] = {}
 
-    def service(self, name: str, base: str, methods: list[Method]) -> str:
+    def service(self, name: str, base: str, methods: list[Method]) -> None:
         self.names.add(base)
-        bodies = [
-            self._method(method)
-            for method in methods
-            if not is_null(self._emitter, method.procedure)
-        ]
+        to_fill = [each for each in methods if not is_null(self._emitter, each.procedure)]
+        texts = ["rpc", *(kind.plain for method in to_fill for kind in method.kinds)]
+        safe = self.module.sheltered((method.name for method in to_fill), texts)
+        bodies = [self._method(method, safe) for method in to_fill]
         inside = "\n\n".join(bodies) or f"{INDENT}pass"
-        return layout.brackets(f"class {name}(", [base], "):") + f"\n{inside}"
+        self.module.add(name, [layout.brackets(f"class {name}(", [base], "):"), inside])
 
-    def _method(self, method: Method) -> str:
-        parameters = ["self", "call: rpc.Call", "/", *method.parameters(lambda text: text)]
-        plain = [method.result.plain, *(kind.plain for _, kind in method.arguments)]
-        for text in plain:
-            self._note(text)
-        head = layout.signature(f"def {method.name}", parameters, method.result.plain, INDENT)
+    def _method(self, method: Method, safe: Callable[[str], str]) -> str:
+        parameters = ["self", f"call: {safe('rpc')}.Call", "/", *method.parameters(safe)]
+        result = safe(method.result.plain)
+        self.module.use(safe("rpc"))
+        for kind in method.kinds:
+            self.module.use(safe(kind.plain))
+            self._note(kind.plain)
+        head = layout.signature(f"def {method.name}", parameters, result, INDENT)
+        if method.procedure.result.kind == "void":
+            return "\n".join([head, method.doc])
         try:
-            body = layout.returned(self.value(method.procedure.result), INDENT * 2)
-        except _TooLongError:
-            body = f"{INDENT * 2}raise rpc.ProcUnavail"
+            value = self.value(method.procedure.result)
+        except _NoValueError:
+            body, value = f"{INDENT * 2}raise rpc.ProcUnavail", "rpc"
+        else:
+            # An argument called as a type hides it.
+            hidden = [name for name, _ in method.arguments]
+            value = self.module.sheltered(hidden, [value])(value)
+            body = layout.returned(value, INDENT * 2)
+        self.module.use(value)
         return "\n".join([head, method.doc, body])
 
     def _note(self, expression: str) -> None:
@@ -138,18 +146,23 @@ class _Writer:
         of = declaration.type
         if not isinstance(of, Reference):
             return _ZEROS.get(getattr(of, "name", ""), "0")
-        definition = self._scope.types[of.name]
+        definition = self._scope.types.get(of.name)
+        if definition is None:
+            raise _NoValueError  # only its user knows one
         if isinstance(definition, TypedefDef):
             return self.value(definition.declaration)
         value = self._named(definition)
         return f"[{value}]" if self._scope.is_list_node(definition) else value
 
     def _named(self, definition: TypeDef) -> str:
-        # Types that hold others twice and are held twice grow without bounds.
-        value = self._values.get(definition.name) or self._whole(definition)
-        self._values[definition.name] = value
-        if len(value) > _LONGEST:
-            raise _TooLongError
+        # Types that hold others twice and are held twice grow without bounds; and a union may
+        # hold itself. Until there is a value, the type has none.
+        if definition.name not in self._values:
+            self._values[definition.name] = None
+            self._values[definition.name] = self._whole(definition)
+        value = self._values[definition.name]
+        if value is None or len(value) > _LONGEST:
+            raise _NoValueError
         return value
 
     def _whole(self, definition: TypeDef) -> str:
@@ -165,13 +178,17 @@ class _Writer:
         return self._union(definition, body)
 
     def _union(self, definition: TypeDef, body: UnionBody) -> str:
-        case = body.cases[0]
-        name = unions.case_name(self._emitter, definition, case)
-        self.names.add(name)
-        parts = [] if case.arm.kind == "void" else [self.value(case.arm)]
-        if len(case.labels) > 1:
-            tag = self._python.field(body.discriminant.name)
-            text = unions.label(self._emitter, case.labels[0], body)
-            self._note(text)
-            parts.append(f"{tag}={text}")
-        return f"{name}({', '.join(parts)})"
+        for case in body.cases:
+            try:
+                parts = [] if case.arm.kind == "void" else [self.value(case.arm)]
+            except _NoValueError:
+                continue
+            name = unions.case_name(self._emitter, definition, case)
+            self.names.add(name)
+            if len(case.labels) > 1:
+                tag = self._python.field(body.discriminant.name)
+                text = unions.label(self._emitter, case.labels[0], body)
+                self._note(text)
+                parts.append(f"{tag}={text}")
+            return f"{name}({', '.join(parts)})"
+        raise _NoValueError

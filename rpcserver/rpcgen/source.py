@@ -8,24 +8,24 @@ from itertools import accumulate
 from textwrap import dedent
 
 from rpcserver.errors import IdlError
+from rpcserver.rpcgen.preprocessor import NO_CODE, Preprocessed, blank
 from rpcserver.rpcgen.syntax import Position
-
-_LONGEST_LINE = 500  # of which an error message shows anything
 
 
 class Source:
-    """One file. ``code`` is its text with comments and ``%`` lines blanked out, so that every
+    """One file, preprocessed. ``code`` is its text with comments blanked out, so that every
     position stays what it was. Raises ``IdlError`` for a comment without an end."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self.lines = text.split("\n")
-        self._starts = list(accumulate((len(line) + 1 for line in self.lines), initial=0))
-        comments = [match for match in _SKIPPED.finditer(text) if match["text"] is not None]
-        if comments and not comments[-1]["end"]:
+    def __init__(self, preprocessed: Preprocessed) -> None:
+        text, self._origins = preprocessed.text, preprocessed.origins
+        self.file = self._origins[0].file
+        self.defines = preprocessed.defines
+        self._starts = list(accumulate((len(line) + 1 for line in preprocessed.lines), initial=0))
+        comments = list(NO_CODE.finditer(text))
+        if comments and comments[-1]["end"] == "":
             message = "a comment that never ends: expected */"
             raise self.error(message, self.position(comments[-1].start()))
-        self.code = _SKIPPED.sub(lambda match: _VISIBLE.sub(" ", match.group()), text)
+        self.code = NO_CODE.sub(blank, text)
         self._docs = _Docs(self.code, comments)
 
     def position(self, offset: int) -> Position:
@@ -35,9 +35,13 @@ class Source:
 
     def error(self, message: str, at: Position) -> IdlError:
         """The error that says ``message`` about the place ``at``."""
-        line = self.lines[at.line - 1][:_LONGEST_LINE] if at.column <= _LONGEST_LINE else ""
-        shown = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in line)
-        return IdlError(message, self.file, at.line, at.column, shown)
+        return self._origins[at.line - 1].error(message, at.column - 1)
+
+    def line(self, at: Position) -> str:
+        """The place ``at`` for people: the number of its line, and its file if it is another."""
+        origin = self._origins[at.line - 1]
+        other = origin.file != self._origins[0].file
+        return f"line {origin.number}{f' of {origin.file}' if other else ''}"
 
     def doc(self, start: int, end: int) -> str:
         """The comments on what stands from ``start`` to ``end``: on the lines before it, behind
@@ -51,9 +55,6 @@ class Source:
         return "\n\n".join(self._docs.head)
 
 
-# A comment may have a line with % in it, and such a line a comment: what starts first counts.
-_SKIPPED = re.compile(r"/\*(?P<text>.*?)(?P<end>\*/|\Z)|^%[^\n]*", re.DOTALL | re.MULTILINE)
-_VISIBLE = re.compile(r"[^\n]")
 _TO_NEXT = re.compile(r"[ \t]*(\n?)[ \t]*")
 _STARS = re.compile(r"^\s*\*+ ?", re.MULTILINE)
 
@@ -90,7 +91,7 @@ class _Docs:
                 if not gap.strip() and match is comments[0]:
                     self.head = texts
                 self.leading[to_next.end()] = texts
-            texts.append(_plain(match["text"]))
+            texts.append(_plain(match["text"] or match["rest"] or ""))
         if any(self.leading[at] is self.head and code[at : at + 1].strip() for at in self.leading):
             self.head = []  # it belongs to what it stands before
 

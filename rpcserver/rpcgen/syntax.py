@@ -49,18 +49,19 @@ class Primitive:
 
 @dataclass(slots=True)
 class Reference:
-    """The name of a type."""
+    """The name of a type; ``tagged`` if ``struct``, ``union`` or ``enum`` stands before it."""
 
     name: str
     at: Position
+    tagged: bool = False
 
 
 @dataclass(slots=True)
 class Member:
-    """One name of an enum."""
+    """One name of an enum; without a value it is one more than the name before."""
 
     name: str
-    value: Value
+    value: Value | None
     at: Position
     doc: str = ""
 
@@ -123,10 +124,10 @@ Type: TypeAlias = Primitive | Reference | EnumBody | StructBody | UnionBody
 
 @dataclass(slots=True)
 class ConstDef:
-    """``const NAME = value;``"""
+    """``const NAME = value;``; a ``str`` is a string constant."""
 
     name: str
-    value: Value
+    value: Value | str
     at: Position
     doc: str = ""
 

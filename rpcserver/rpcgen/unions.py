@@ -38,7 +38,8 @@ def emit(emitter: Emitter, definition: TypeDef, body: UnionBody) -> None:
     """Write the union ``definition``."""
     union = emitter.claim(emitter.names.type(definition.name), definition.at)
     name, tag = f"union {definition.shown or definition.name}", body.discriminant.name
-    switch = f"{name} switch ({getattr(body.discriminant.type, 'name', '')} {tag})"
+    kind = str(getattr(body.discriminant.type, "name", ""))
+    switch = f"{name} switch ({'enum' if '.' in kind else kind} {tag})"
     arms = []
     for case in body.cases:
         labels = [label(emitter, each, body) for each in case.labels]
@@ -111,7 +112,7 @@ def _arm(emitter: Emitter, arm: Arm, tag: str, on: Expression) -> None:
     else:
         lines.append(layout.annotation(tag, kind, INDENT))
     if held is not None:
-        lines += emitter.field(fields[1], arm.declaration, safe)
+        lines += emitter.field(arm.name, fields[1], arm.declaration, safe)
     emitter.module.add(arm.name, lines)
 
 
