@@ -211,6 +211,7 @@ def test_capture_in_a_namespace(calc_c: CalcC, namespace: Namespace, tmp_path: P
         calc_c.serving(namespace=namespace) as server,
         Capture(tmp_path / "calls.pcapng", namespace=namespace) as capture,
     ):
+        capture.tcp_ports.append(server.tcp)
         call_everything(calc_c, server, namespace)
     judge(capture)
 

@@ -20,7 +20,13 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ("
 """
 _NOT_OURS = "!(udp.port == 9)"
 # Without the first, a program that Wireshark has no dissector for is not seen as RPC at all.
-_OPTIONS = ("rpc.dissect_unknown_programs:TRUE", f"rpc.max_tcp_pdu_size:{1 << 30}")
+# Without the last two, a reserved port that libtirpc happens to bind (639, say) makes it MSDP.
+_OPTIONS = (
+    "rpc.dissect_unknown_programs:TRUE",
+    f"rpc.max_tcp_pdu_size:{1 << 30}",
+    "tcp.try_heuristic_first:TRUE",
+    "udp.try_heuristic_first:TRUE",
+)
 
 
 class Capture:
