@@ -15,9 +15,6 @@ from rpcserver.rpcgen.compiler import Options
 
 _DEFAULTS: dict[str, Any] = {"include": (), "define": (), "names": "py", "strings": "utf-8"}
 
-_File = tuple[Path, Path, str]
-"""source, output, and how the output names its source"""
-
 
 @click.command()
 @click.argument("file", required=False, metavar="[FILE.x]")
@@ -41,44 +38,45 @@ def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: 
     if file is None:
         if output or sample or how != _DEFAULTS:
             raise click.UsageError("only --check goes without FILE.x")
-        files = _project_files()
+        jobs = _project_jobs()
     else:
         path = Path(file)
-        files = [(path, Path(output or f"{project.module_name(path)}.py"), file)]
+        jobs = [project.Job(path, Path(output or f"{project.module_name(path)}.py"), file)]
     options = Options(**how)
     if file and sample:
         _print_or_create(rpcgen.sample(file, **how), output)
     elif check:
-        _check(files, options)
+        _check(jobs, options)
     elif file and output == "-":
         click.echo(rpcgen.compile_file(file, **how), nl=False)
     else:
-        for source, target, shown in files:
-            if project.generate(source, target, options, shown):
-                click.echo(f"wrote {target}")
+        for job in jobs:
+            if project.generate(job, options):
+                click.echo(f"wrote {_shown(job.output)}")
 
 
-def _project_files() -> list[_File]:
+def _project_jobs() -> list[project.Job]:
     here = Path.cwd()
     for directory in (here, *here.parents):
         pyproject = directory / "pyproject.toml"
         if pyproject.exists():
-            return [
-                # The output names its source as seen from there, wherever one stands.
-                (source, output, source.relative_to(directory).as_posix())
-                for source, output in project.project_table(pyproject)
-            ]
+            return project.project_jobs(pyproject)
     raise UsageError("there is no pyproject.toml here or above: name a FILE.x")
 
 
-def _check(files: list[_File], options: Options) -> None:
+def _check(jobs: list[project.Job], options: Options) -> None:
     reasons = [
-        f"{target} {reason}"
-        for source, target, shown in files
-        if (reason := project.outdated(source, target, options, shown))
+        f"{_shown(job.output)} {reason}"
+        for job in jobs
+        if (reason := project.outdated(job, options))
     ]
     if reasons:
         raise UsageError("\n".join(["out of date, run `rpcserver gen`:", *reasons]))
+
+
+def _shown(path: Path) -> Path:
+    """A path as seen from here, if it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _print_or_create(text: str, output: str | None) -> None:

@@ -10,7 +10,7 @@ importing it would put it in the function's place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -30,15 +30,19 @@ def load(
     define: Sequence[str] = (),
     names: str = "py",
     strings: str = "utf-8",
+    codecs: Mapping[str, object] | None = None,
 ) -> ModuleType:
     """A module with the types, services and clients of a ``.x`` file; nothing is written.
 
     ``names="idl"`` keeps every spelling; ``strings`` is ``utf-8``, ``latin-1`` or ``bytes``.
-    Raises ``IdlError`` for a mistake in the file, ``UsageError`` if it cannot be read.
+    ``codecs`` gives types that the file uses and does not define: under the name of each a
+    designator, or a pair of functions ``pack(packer, value)`` and ``unpack(unpacker)`` over
+    xdrlib3's classes. Raises ``IdlError`` for a mistake in the file, ``UsageError`` if it cannot
+    be read, or lacks no type of such a name.
     """
     from rpcserver.rpcgen.loader import load_module
 
-    return load_module(path, _options(include, define, names, strings))
+    return load_module(path, _options(include, define, names, strings), codecs)
 
 
 def compile_file(
@@ -50,10 +54,15 @@ def compile_file(
     strings: str = "utf-8",
     shown_path: str | None = None,
 ) -> str:
-    """The source of the module that ``load`` would import."""
-    from rpcserver.rpcgen import compiler
+    """The source of the module for a ``.x`` file.
 
-    return compiler.compile_file(path, _options(include, define, names, strings), shown_path)
+    What it imports from other ``.x`` files is taken for modules beside it, not in a package;
+    ``generate`` knows better.
+    """
+    from rpcserver.rpcgen import compiler, project
+
+    options = _options(include, define, names, strings)
+    return compiler.compile_file(path, options, shown_path, project.module_name)
 
 
 def generate(
@@ -69,8 +78,8 @@ def generate(
     """Compile ``path`` into the file ``output``, whole or not at all; whether it changed."""
     from rpcserver.rpcgen import project
 
-    options = _options(include, define, names, strings)
-    return project.generate(Path(path), Path(output), options, shown_path)
+    job = project.Job(Path(path), Path(output), shown_path or Path(path).as_posix())
+    return project.generate(job, _options(include, define, names, strings))
 
 
 def sample(
@@ -90,7 +99,7 @@ def sample(
 
     path = Path(path)
     options = _options(include, define, names, strings)
-    emitter = compiler.emitter_for(path, options, path.as_posix())
+    emitter = compiler.emitter_for(path, options, path.as_posix(), project.module_name)
     return samples.sample(emitter, module or project.module_name(path))
 
 

@@ -26,11 +26,12 @@ def keyword_error(source: Source, token: Token) -> IdlError:
 
 
 class Builder(Transformer[Token, Any]):
-    """Lark's tree, from the leaves up, into ours. Raises ``VisitError`` around ``IdlError``."""
+    """Lark's tree, from the leaves up, into ours; ``errors`` has the mistakes that it met."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
+        self.errors: list[IdlError] = []
 
     def _call_userfunc(self, tree: Tree[Token], new_children: Any = None) -> Any:
         # As in lark's v_args(meta=True), without a wrapper object for each rule.
@@ -42,7 +43,7 @@ class Builder(Transformer[Token, Any]):
 
     def IDENT(self, token: Token) -> Token:
         if token in KEYWORDS:
-            raise keyword_error(self._source, token)
+            self.errors.append(keyword_error(self._source, token))
         return token
 
     def start(self, meta: Any, definitions: list[Any]) -> list[Any]:
@@ -76,10 +77,13 @@ class Builder(Transformer[Token, Any]):
         token = children[0]
         digits = token.lstrip("-")
         if len(digits) > _LONGEST_NUMBER:
-            raise self._source.error(f"a number of {len(digits)} digits", _at(token))
-        if digits[0] == "0" and digits.isdigit() and any(digit in "89" for digit in digits):
-            raise self._source.error(f"{token} starts with 0 and so is octal", _at(token))
-        return syntax.Number(str(token), _at(token))
+            message = f"a number of {len(digits)} digits"
+        elif digits[0] == "0" and digits.isdigit() and any(digit in "89" for digit in digits):
+            message = f"{token} starts with 0 and so is octal"
+        else:
+            return syntax.Number(str(token), _at(token))
+        self.errors.append(self._source.error(message, _at(token)))
+        return syntax.Number("0", _at(token))
 
     def const_def(self, meta: Any, children: list[Any]) -> syntax.ConstDef:
         name, value = children
@@ -94,7 +98,7 @@ class Builder(Transformer[Token, Any]):
     def typedef_def(self, meta: Any, children: list[Any]) -> syntax.TypedefDef:
         (declaration,) = children
         if declaration.kind == "void":
-            raise self._source.error("void is no type to name", declaration.at)
+            self.errors.append(self._source.error("void is no type to name", declaration.at))
         return syntax.TypedefDef(declaration, declaration.at, self._doc(meta))
 
     def enum_body(self, meta: Any, members: list[Any]) -> syntax.EnumBody:

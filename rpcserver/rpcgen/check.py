@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from rpcserver.rpcgen.resolve import INT, UNSIGNED, AnyType, Scope, arms, declarations
+from rpcserver.rpcgen.resolve import INT, UNSIGNED, AnyType, Scope
 from rpcserver.rpcgen.syntax import (
     Declaration,
     EnumBody,
@@ -18,6 +18,8 @@ from rpcserver.rpcgen.syntax import (
     TypedefDef,
     UnionBody,
     Value,
+    arms,
+    declarations,
 )
 
 MAX_DEPTH = 50

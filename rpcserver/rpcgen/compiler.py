@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from rpcserver.errors import UsageError
 from rpcserver.rpcgen.check import check
@@ -36,25 +37,58 @@ class Options:
             raise UsageError(f"strings are utf-8, latin-1 or bytes, not {self.strings!r}")
 
 
-def emitter_for(path: Path, options: Options, shown: str) -> Emitter:
+ModuleOf: TypeAlias = Callable[[Path], str]
+"""What the import statement calls the module of another ``.x`` file."""
+
+
+def emitter_for(path: Path, options: Options, shown: str, module_of: ModuleOf) -> Emitter:
     """The emitter for a file that was read, understood and checked.
 
     Raises ``IdlError`` for a mistake in it, ``UsageError`` if it cannot be read.
     """
-    source = Source(Preprocessor(_read, options.include, options.define).run(path, shown))
-    scope = Scope(parse(source), source)
-    check(scope)
-    return Emitter(scope, Names(keep=options.names == "idl"), options.strings)
+    scope = _Scopes(options).of(path, shown)
+    return Emitter(scope, Names(keep=options.names == "idl"), options.strings, module_of)
 
 
-def compile_file(path: str | Path, options: Options, shown_path: str | None = None) -> str:
+def compile_file(
+    path: str | Path, options: Options, shown_path: str | None, module_of: ModuleOf
+) -> str:
     """The source of the module for the ``.x`` file at ``path``.
 
     ``shown_path`` is what its header and error messages call the file. Raises ``IdlError`` and
     ``UsageError``.
     """
     shown = shown_path or Path(path).as_posix()
-    return emitter_for(Path(path), options, shown).run(shown)
+    return emitter_for(Path(path), options, shown, module_of).run(shown)
+
+
+class _Scopes:
+    """The files that take part: one, and what it needs of those that it imports."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._done: dict[Path, Scope] = {}
+        self._begun: set[Path] = set()
+
+    def of(self, path: Path, shown: str) -> Scope:
+        """The definitions of the file at ``path``, checked."""
+        key = path.resolve()
+        if key not in self._done:
+            self._begun.add(key)
+            options = self._options
+            preprocessed = Preprocessor(_read, options.include, options.define).run(path, shown)
+            source = Source(preprocessed)
+            scope = Scope(parse(source), source, lambda: self._imports(preprocessed.imports))
+            check(scope)
+            self._done[key] = scope
+        return self._done[key]
+
+    def _imports(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Scope]]:
+        for path in paths:
+            key = path.resolve()
+            # As with the guards of C's headers: in a circle, who comes second gets nothing.
+            if key in self._done or key not in self._begun:
+                yield path, self.of(path, path.as_posix())
 
 
 def _read(path: Path) -> str:

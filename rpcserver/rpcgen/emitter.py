@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from rpcserver.rpcgen import layout, programs, unions
 from rpcserver.rpcgen.expressions import Expressions, number
 from rpcserver.rpcgen.layout import INDENT
 from rpcserver.rpcgen.module import Module
 from rpcserver.rpcgen.names import Names
-from rpcserver.rpcgen.resolve import Scope, declarations
+from rpcserver.rpcgen.resolve import Scope
 from rpcserver.rpcgen.syntax import (
     ConstDef,
     Declaration,
@@ -25,6 +26,7 @@ from rpcserver.rpcgen.syntax import (
     TypedefDef,
     UnionBody,
     Value,
+    declarations,
 )
 
 VERSION = "0.1"
@@ -34,14 +36,19 @@ VERSION = "0.1"
 class Emitter:
     """Writes the module for one scope. Raises ``IdlError`` for names that meet."""
 
-    def __init__(self, scope: Scope, names: Names, strings: str) -> None:
+    def __init__(
+        self, scope: Scope, names: Names, strings: str, module_of: Callable[[Path], str]
+    ) -> None:
         self.scope = scope
         self.names = names
         self.expressions = Expressions(scope, names, strings)
         self.own = {names.type(name) for name in scope.types}
         self.own |= {names.constant(name) for name in scope.constants}
         self.own |= {names.type(name) for name in scope.custom}
-        self.module = Module(self.own)
+        self.imports = self._imports()
+        self.own -= self.imports.keys()
+        self.module_of = module_of
+        self.module = Module(self.own, self.imports, module_of)
         self._claimed: dict[str, Position] = {}
         self._members: dict[str, dict[int, str]] = {}
 
@@ -54,6 +61,9 @@ class Emitter:
             self._custom(name, at)
         for definition in self._in_order():
             self._emit(definition)
+        for name in self.module.imported & self._claimed.keys() & self.imports.keys():
+            message = f"in Python this would be {name!r}, as is what {self.imports[name]} defines"
+            self.scope.error(f"{message}: rename one", self._claimed[name])
         self.scope.raise_errors()
         shown = "".join(char if char.isprintable() else "?" for char in shown_path)
         header = (
@@ -62,6 +72,20 @@ class Emitter:
         )
         doc = self.scope.doc or f"The definitions of {shown.split('/')[-1]}."
         return "\n".join([header, layout.docstring(doc)]) + self.module.text()
+
+    def _imports(self) -> dict[str, Path]:
+        """The Python names of what other files define, and which of them does."""
+        found: dict[str, Path] = {}
+        for name, path in self.scope.imported.items():
+            constant = self.scope.constants.get(name)
+            if name in self.scope.types or constant is None:
+                python = self.names.type(name)
+            elif constant.defined and constant.enum is None:
+                python = self.names.constant(name)
+            else:
+                continue  # a member of its enum, or a number
+            found.setdefault(python, path)
+        return found
 
     def _in_order(self) -> Iterator[Definition]:
         """The definitions in source order, but what one needs before it."""
@@ -79,7 +103,11 @@ class Emitter:
                         yield current
                 else:
                     opened.add(id(current))
-                    needs = [types[name] for name in self._needs(current) if name in types]
+                    needs = [
+                        types[name]
+                        for name in self._needs(current)
+                        if name in types and name not in self.scope.imported
+                    ]
                     stack += [each for each in reversed(needs) if id(each) not in opened]
 
     def _emit(self, definition: Definition) -> None:
@@ -204,7 +232,7 @@ class Emitter:
         lines = [f"class {name}(IntEnum):", self._doc(definition, "enum"), ""]
         taken: dict[str, Position] = {}
         for member in body.members:
-            member_name = self.names.member(member.name)
+            member_name = self.names.member(member.name, definition.name)
             self.meet(taken, member_name, member.at)
             assert member.value is not None  # the scope has filled it in
             lines.append(f"{INDENT}{member_name} = {self.number(member.value)}")

@@ -80,7 +80,8 @@ class Expressions:
             return number(value)
         constant = self._scope.constants[value.name]
         if constant.enum is not None:
-            return f"{self._names.type(constant.enum.name)}.{self._names.member(value.name)}"
+            enum = constant.enum.name
+            return f"{self._names.type(enum)}.{self._names.member(value.name, enum)}"
         if not constant.defined:
             return str(constant.value)
         return self._names.constant(value.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 WIDTH = 100
@@ -37,6 +38,22 @@ def _opened(head: str, items: Sequence[str], tail: str, indent: str) -> str:
         comma = "" if loop or (index and len(items) == 1) else ","
         inner = "\n".join(wrap(item, indent + INDENT, comma) for item in items)
     return f"{indent}{head}\n{inner}\n{indent}{tail}"
+
+
+def imported(module: str, names: Sequence[str]) -> str:
+    """``from module import`` names, one on each line if they do not fit."""
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= WIDTH:
+        return line
+    return f"from {module} import (\n{''.join(f'{INDENT}{name},{chr(10)}' for name in names)})"
+
+
+def isort(name: str) -> tuple[int, list[tuple[str, int]], str]:
+    """Where a name stands among those that are imported: constants, classes, the others, each
+    in alphabetical order with numbers by their value."""
+    kind = 2 if not name[:1].isupper() else 0 if name.isupper() and len(name) > 1 else 1
+    pieces = re.findall(r"(\D*)(\d*)", name.lower())
+    return kind, [(word, int(digits or -1)) for word, digits in pieces], name
 
 
 def wrap(expression: str, indent: str, end: str = "") -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rpcserver.rpcgen import layout
 
-_IMPORTS = {
-    "dataclasses": ("dataclass", "field"),
-    "enum": ("IntEnum",),
-    "typing": ("Annotated", "Any", "ClassVar", "Literal", "TypeAlias"),
-    "rpcserver": ("rpc", "xdr"),
+_ALWAYS = {
+    **dict.fromkeys(("dataclass", "field"), "dataclasses"),
+    "IntEnum": "enum",
+    **dict.fromkeys(("Annotated", "Any", "ClassVar", "Literal", "TypeAlias"), "typing"),
+    **dict.fromkeys(("rpc", "xdr"), "rpcserver"),
 }
-_IMPORTED = frozenset(name for names in _IMPORTS.values() for name in names)
 
 # A name in an expression; not an attribute, a keyword argument, or what a string says.
 _NAME = re.compile(r'"[^"]*"|(?<![\w.])[A-Za-z_]\w*\b(?!=)')
@@ -29,12 +29,21 @@ class Block:
 
 
 class Module:
-    """``own`` are all the names that it will define; ``defined`` those that are there already."""
+    """``own`` are all the names that it will define, ``defined`` those that are there already;
+    ``imports`` are the names that other generated modules have, and the ``.x`` of each."""
 
-    def __init__(self, own: set[str], defined: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        own: set[str],
+        imports: Mapping[str, Path],
+        module_of: Callable[[Path], str],
+        defined: Iterable[str] = (),
+    ) -> None:
         self._own = own
         self._defined = set(defined)
-        self._imports: set[str] = set()
+        self._others = imports
+        self._module_of = module_of
+        self.imported: set[str] = set()
         self._blocks: list[Block] = []
         self._aliases: dict[str, str] = {}
         self._waiting: dict[str, list[str]] = {}
@@ -49,7 +58,9 @@ class Module:
     def use(self, *texts: str) -> None:
         """Note what the expressions ``texts`` use, for the imports."""
         for text in texts:
-            self._imports |= _IMPORTED.intersection(_NAME.findall(text))
+            for name in _NAME.findall(text):
+                if name in _ALWAYS or name in self._others:
+                    self.imported.add(name)
 
     def later(self, text: str) -> list[str]:
         """The names in the expression ``text`` that the module defines, but not yet."""
@@ -92,7 +103,7 @@ class Module:
             self._aliases[alias] = name
             if self.later(name):
                 self._waiting.setdefault(name, []).append(f"{alias} = {name}")
-            elif name not in _IMPORTED:
+            elif name not in _ALWAYS and name not in self._others:
                 self._blocks.append(Block(f"{alias} = {name}", spacious=False))
         return alias
 
@@ -112,19 +123,29 @@ class Module:
         return "".join(parts) + "\n"
 
     def imports(self) -> list[str]:
-        """The lines that import what is used."""
+        """The lines that import what is used: Python's, then ours, then those of other files."""
+        groups: list[list[str]] = [[], [], []]
+        for module in dict.fromkeys(_ALWAYS.values()):
+            names = [name for name, home in _ALWAYS.items() if home == module]
+            groups[module == "rpcserver"] += self._from(module, names)
+        others: dict[str, list[str]] = {}
+        for name in sorted(self._others):
+            if name in self.imported or name in self._aliases.values():
+                others.setdefault(self._module_of(self._others[name]), []).append(name)
+        for module in sorted(others):
+            groups[2] += self._from(module, sorted(others[module], key=layout.isort))
         lines: list[str] = []
-        for module, names in _IMPORTS.items():
-            # One by one: type checkers know what is imported as something else, and do not
-            # always know it when it is assigned.
-            renamed = [
-                f"from {module} import {name} as {alias}"
-                for alias, name in sorted(self._aliases.items(), key=lambda item: item[1])
-                if name in names
-            ]
-            plain = ", ".join(name for name in names if name in self._imports)
-            own = [*([f"from {module} import {plain}"] if plain else []), *renamed]
-            if own and lines and module == "rpcserver":
-                lines.append("")
-            lines += own
+        for group in groups:
+            lines += [*([""] if lines and group else []), *group]
         return lines
+
+    def _from(self, module: str, names: Sequence[str]) -> list[str]:
+        plain = [name for name in names if name in self.imported]
+        # One by one: type checkers know what is imported as something else, and do not always
+        # know it when it is assigned.
+        renamed = [
+            f"from {module} import {name} as {alias}"
+            for alias, name in sorted(self._aliases.items(), key=lambda item: item[1])
+            if name in names
+        ]
+        return [*([layout.imported(module, plain)] if plain else []), *renamed]

@@ -49,9 +49,11 @@ class Names:
         """The service and client classes of a version."""
         return self.constant(self._words(version) + ending)
 
-    def member(self, name: str) -> str:
-        """A member of an enum: as it is, unless ``IntEnum`` has or refuses something like it."""
+    def member(self, name: str, enum: str) -> str:
+        """A member of ``enum``: as it is, unless ``IntEnum`` has or refuses something like it."""
         name = _readable(name)
+        if name.startswith(f"_{self.type(enum)}__"):
+            return name.rstrip("_") + "__"  # else it would be taken for private to the class
         refused = name in _ENUM or (name.startswith("_") and name.endswith("_"))
         return name + "_" if refused else name
 

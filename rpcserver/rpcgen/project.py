@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from keyword import iskeyword
 from pathlib import Path
 
@@ -62,14 +64,58 @@ def module_name(source: Path) -> str:
     return f"_{name}" if name[:1].isdigit() or iskeyword(name) else name
 
 
-def generate(source: Path, output: Path, options: Options, shown_path: str | None = None) -> bool:
-    """Compile ``source`` into ``output``; whether the file changed.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to generate: ``source`` into ``output``, which names it as ``shown``.
+
+    ``outputs`` are those of the whole project below ``root``; without them what ``source`` imports
+    is taken to be generated beside ``output``.
+    """
+
+    source: Path
+    output: Path
+    shown: str
+    root: Path | None = None
+    outputs: Mapping[Path, Path] = field(default_factory=dict)
+
+    def compile(self, options: Options) -> str:
+        """What ``output`` should hold. Raises ``IdlError`` and ``UsageError``."""
+        return compile_file(self.source, options, self.shown, self.module_of)
+
+    def module_of(self, other: Path) -> str:
+        """What ``output`` calls the module of the ``.x`` file ``other`` when it imports it."""
+        folder = self.output.parent
+        if self.root is None:
+            dot = "." if (folder / "__init__.py").exists() else ""
+            return dot + module_name(other)
+        target = self.outputs.get(other.resolve())
+        if target is None:
+            raise UsageError(f"{self.shown} imports {other}, which pyproject.toml does not name")
+        root = self.root / "src" if self.root / "src" in target.parents else self.root
+        if target.parent == folder != root:
+            return f".{target.stem}"
+        return ".".join(target.relative_to(root).with_suffix("").parts)
+
+
+def project_jobs(pyproject: str | Path) -> list[Job]:
+    """What ``project_table`` names, to be generated."""
+    root = Path(pyproject).parent
+    table = project_table(pyproject)
+    outputs = {source.resolve(): output for source, output in table}
+    # An output names its source as seen from the root, wherever one stands.
+    return [
+        Job(source, output, source.relative_to(root).as_posix(), root, outputs)
+        for source, output in table
+    ]
+
+
+def generate(job: Job, options: Options) -> bool:
+    """Compile a file; whether its output changed.
 
     Nothing is written if the source has a mistake or the output is the same already, and the
     output is never there in part.
     """
-    code = compile_file(source, options, shown_path)
-    return write(output, code)
+    return write(job.output, job.compile(options))
 
 
 def write(output: Path, text: str) -> bool:
@@ -90,10 +136,10 @@ def write(output: Path, text: str) -> bool:
     return True
 
 
-def outdated(source: Path, output: Path, options: Options, shown_path: str | None = None) -> str:
-    """Why ``output`` is not what ``source`` compiles to; empty if it is."""
-    code = compile_file(source, options, shown_path)
-    data = _there(output)
+def outdated(job: Job, options: Options) -> str:
+    """Why the output is not what the source compiles to; empty if it is."""
+    code = job.compile(options)
+    data = _there(job.output)
     if data is None:
         return "is missing"
     if data == code.encode():

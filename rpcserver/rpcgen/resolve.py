@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from rpcserver.errors import IdlError
+from rpcserver.rpcgen.c_types import C_TYPES
 from rpcserver.rpcgen.condition import ConditionError, evaluate
-from rpcserver.rpcgen.source import Source
+from rpcserver.rpcgen.lift import lift
+from rpcserver.rpcgen.source import Source, raise_all
 from rpcserver.rpcgen.syntax import (
-    Body,
     ConstDef,
     Declaration,
     Definition,
@@ -28,8 +30,10 @@ from rpcserver.rpcgen.syntax import (
     Type,
     TypeDef,
     TypedefDef,
-    UnionBody,
     Value,
+    all_declarations,
+    all_values,
+    meaning,
 )
 
 INT = (-(2**31), 2**31 - 1)
@@ -40,21 +44,6 @@ MAX_ERRORS = 100
 """More mistakes than these are not looked for."""
 
 AnyType: TypeAlias = TypeDef | TypedefDef
-
-
-# What C headers call types that the language has. rpcgen has a routine for each, and all but the
-# 64-bit ones travel as an int.
-_C_TYPES = {
-    **dict.fromkeys(("int8_t", "int16_t", "int32_t"), "int"),
-    **dict.fromkeys(
-        ("u_char", "u_short", "u_int", "u_long", "ushort", "uint", "ulong"), "unsigned int"
-    ),
-    **dict.fromkeys(("uint8_t", "uint16_t", "uint32_t"), "unsigned int"),
-    **dict.fromkeys(("u_int8_t", "u_int16_t", "u_int32_t"), "unsigned int"),
-    **dict.fromkeys(("int64_t", "quad_t", "longlong_t"), "hyper"),
-    **dict.fromkeys(("uint64_t", "u_int64_t", "u_quad_t", "u_longlong_t"), "unsigned hyper"),
-    "bool_t": "bool",
-}
 
 
 @dataclass(slots=True)
@@ -74,12 +63,19 @@ class Scope:
     """The definitions of a file with every name looked up.
 
     ``definitions`` are in source order, those without a name (a struct inside a struct) before
-    what they stand in, under the path to them: ``outer.inner``. Mistakes are collected:
-    ``raise_errors`` raises them as one ``IdlError``.
+    what they stand in, under the path to them: ``outer.inner``. What they lack is taken from
+    ``imports``, the files that the source imports; ``imported`` says from which. Mistakes are
+    collected: ``raise_errors`` raises them as one ``IdlError``.
     """
 
-    def __init__(self, specification: Specification, source: Source) -> None:
+    def __init__(
+        self,
+        specification: Specification,
+        source: Source,
+        imports: Callable[[], Iterable[tuple[Path, Scope]]] = tuple,
+    ) -> None:
         self.source = source
+        self.imported: dict[str, Path] = {}
         self.doc = specification.doc
         self.definitions: list[Definition] = []
         self.types: dict[str, AnyType] = {}
@@ -91,19 +87,29 @@ class Scope:
         self._list_nodes: dict[int, bool] = {}
         self._raw: dict[str, tuple[Value | None, str, TypeDef | None]] = {}
         self._first: dict[str, Definition] = {}
-        for definition in specification.definitions:
-            self._lift(definition)
-            if isinstance(definition, ProgramDef):
-                for version in definition.versions:
-                    for each in version.procedures:
-                        if isinstance(each.number, Number):
-                            self._header.setdefault(each.name, each.number.text)
-        self.definitions = [each for each in self.definitions if self._define(each)]
+        lifted = [each for definition in specification.definitions for each in lift(definition)]
+        self._programs([each for each in lifted if isinstance(each, ProgramDef)])
+        self.definitions = [each for each in lifted if self._define(each)]
+        if any(self._is_missing(definition) for definition in self.definitions):
+            for path, other in imports():
+                self._import(path, other)
         for name in self._raw:
             self._evaluate(name)
         for definition in self.definitions:
             self._check_constants(definition)
             self._replace_c_types(definition)
+
+    def _programs(self, programs: list[ProgramDef]) -> None:
+        taken: set[str] = set()
+        for program in programs:
+            names = {version.name for version in program.versions}
+            for version in program.versions:
+                if version.name in taken:  # V1 of another program
+                    version.name = f"{program.name}_{version.name}"
+                for each in version.procedures:
+                    if isinstance(each.number, Number):
+                        self._header.setdefault(each.name, each.number.text)
+            taken |= names
 
     def error(self, message: str, at: Position) -> None:
         """Note a mistake, and go on to find others; one for a place is enough."""
@@ -113,42 +119,7 @@ class Scope:
 
     def raise_errors(self) -> None:
         """Raise what was noted, if anything was."""
-        if self._errors:
-            first, *others = (error for _, error in sorted(self._errors.items()))
-            first.others = tuple(others)
-            raise first
-
-    # --- definitions without a name get one ---------------------------------------------------
-
-    def _lift(self, definition: Definition) -> None:
-        if isinstance(definition, TypedefDef):
-            inner = definition.declaration
-            if inner.kind == "plain" and isinstance(inner.type, EnumBody | StructBody | UnionBody):
-                definition = TypeDef(inner.name, inner.type, definition.at, definition.doc)
-            else:
-                self._lift_inside(inner, f"{inner.name}.item", "")
-        if isinstance(definition, TypeDef):
-            self._lift_body(definition.name, definition.body)
-        elif isinstance(definition, ProgramDef):
-            for version in definition.versions:
-                for procedure in version.procedures:
-                    self._lift_inside(procedure.result, f"{procedure.name}.result", "")
-                    for n, argument in enumerate(procedure.arguments, 1):
-                        name = argument.name or f"arg{n}"
-                        self._lift_inside(argument, f"{procedure.name}.{name}", "")
-        self.definitions.append(definition)
-
-    def _lift_body(self, parent: str, body: Body) -> None:
-        for declaration in declarations(body):
-            self._lift_inside(declaration, f"{parent}.{declaration.name}", parent)
-
-    def _lift_inside(self, declaration: Declaration, name: str, parent: str) -> None:
-        body = declaration.type
-        if isinstance(body, EnumBody | StructBody | UnionBody):
-            self._lift_body(name, body)
-            shown = f"{declaration.name} of {parent}" if parent else name
-            self.definitions.append(TypeDef(name, body, declaration.at, "", shown))
-            declaration.type = Reference(name, declaration.at)
+        raise_all([error for _, error in sorted(self._errors.items())])
 
     # --- what each name means -----------------------------------------------------------------
 
@@ -158,7 +129,7 @@ class Scope:
         if isinstance(definition, TypedefDef) and _says_nothing(definition):
             return False  # typedef struct x x;
         first = self._first.setdefault(definition.name, definition)
-        if first is not definition and _meaning(first) == _meaning(definition):
+        if first is not definition and meaning(first) == meaning(definition):
             return False
         self._place(definition.name, definition.at)
         match definition:
@@ -180,7 +151,7 @@ class Scope:
     def _member(self, member: Member, before: str, enum: TypeDef) -> None:
         # Enums without a name are C's way to write constants; the same one twice is no harm.
         known = self._raw.get(member.name)
-        if known is None or known[0] is None or _meaning(known[0]) != _meaning(member.value):
+        if known is None or known[0] is None or meaning(known[0]) != meaning(member.value):
             self._place(member.name, member.at)
         self._raw.setdefault(member.name, (member.value, before, enum))
 
@@ -189,6 +160,31 @@ class Scope:
             first = self.source.line(self._places[name])
             self.error(f"{name!r} is defined twice, first in {first}", at)
         self._places.setdefault(name, at)
+
+    def _is_missing(self, definition: Definition) -> bool:
+        """Whether ``definition`` needs something that the file does not define."""
+        types = (each.type for each in all_declarations(definition))
+        return any(
+            isinstance(each, Reference) and each.name not in self.types and each.name not in C_TYPES
+            for each in types
+        ) or any(
+            isinstance(each, Name)
+            and not any(each.name in known for known in (self._raw, self.constants, self._header))
+            for each in all_values(definition)
+        )
+
+    def _import(self, path: Path, other: Scope) -> None:
+        """Take over what another file defines; what is defined here goes before."""
+        for name in [*other.types, *other.custom, *other.constants]:
+            if name not in self.types and name not in self._raw and name not in self.constants:
+                self.imported.setdefault(name, other.imported.get(name, path))
+        for name, definition in other.types.items():
+            self.types.setdefault(name, definition)
+        for name, constant in other.constants.items():
+            if name not in self._raw:
+                self.constants.setdefault(name, constant)
+        for name, text in other._header.items():
+            self._header.setdefault(name, text)
 
     def _evaluate(self, name: str) -> None:
         """Find the number of a constant; it may be defined by others, before or behind it."""
@@ -223,8 +219,8 @@ class Scope:
     def _replace_c_types(self, definition: Definition) -> None:
         for declaration in all_declarations(definition):
             of = declaration.type
-            if isinstance(of, Reference) and of.name in _C_TYPES and of.name not in self.types:
-                declaration.type = Primitive(_C_TYPES[of.name], of.at)
+            if isinstance(of, Reference) and of.name in C_TYPES and of.name not in self.types:
+                declaration.type = Primitive(C_TYPES[of.name], of.at)
 
     def _know(self, name: str) -> bool:
         """Whether a constant is known; if need be from a ``%#define``, or as a procedure."""
@@ -265,7 +261,7 @@ class Scope:
         """The definition that a type's name refers to; ``None`` for one that the file does not
         define: its codec is the user's, as in rpcgen."""
         definition = self.types.get(reference.name)
-        if definition is None:
+        if definition is None and reference.name not in self.imported:
             self.custom.setdefault(reference.name, reference.at)
         return definition
 
@@ -319,54 +315,12 @@ class Scope:
         )
 
 
-def all_declarations(definition: Definition) -> Iterator[Declaration]:
-    """Every declaration in a definition."""
-    match definition:
-        case TypedefDef(declaration):
-            yield declaration
-        case TypeDef(body=body):
-            yield from declarations(body)
-        case ProgramDef(versions=versions):
-            for version in versions:
-                for procedure in version.procedures:
-                    yield procedure.result
-                    yield from procedure.arguments
-
-
 def _says_nothing(definition: TypedefDef) -> bool:
     declaration = definition.declaration
     match declaration.type:
         case Reference(name, _, tagged=True):
             return declaration.kind == "plain" and name == declaration.name
     return False
-
-
-def _meaning(node: object) -> object:
-    """A syntax tree without positions and comments, to be compared."""
-    if isinstance(node, list):
-        return [_meaning(each) for each in node]
-    if isinstance(node, Number):
-        return node.value
-    if not is_dataclass(node):
-        return node
-    names = [each.name for each in fields(node) if each.name not in ("at", "doc", "shown")]
-    return [type(node), *(_meaning(getattr(node, name)) for name in names)]
-
-
-def declarations(body: Body) -> Iterator[Declaration]:
-    """The declarations in a body: members, or discriminant and arms; of an enum none."""
-    if isinstance(body, StructBody):
-        yield from body.members
-    elif isinstance(body, UnionBody):
-        yield body.discriminant
-        yield from arms(body)
-
-
-def arms(body: UnionBody) -> Iterator[Declaration]:
-    """The arms of a union, the default one last."""
-    yield from (case.arm for case in body.cases)
-    if body.default is not None:
-        yield body.default
 
 
 def _plain(of: Type, at: Position) -> Declaration:

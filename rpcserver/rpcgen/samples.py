@@ -48,9 +48,12 @@ def sample(emitter: Emitter, module: str) -> str:
         raise UsageError(f"{emitter.scope.source.file} has no program: there is nothing to serve")
     main = layout.brackets("with rpcserver.serve(", services, ") as server:", INDENT)
     text = writer.module.body(imports=True) + "\n\n" + _MAIN.format(main)
-    names = writer.names.intersection(re.findall(r"\w+", text))
+    said = set(re.findall(r"\w+", text))  # and not only tried
+    writer.module.imported &= said
+    names = writer.names & said
     head = ['"""A service to fill in; it runs as it is."""', "", "import rpcserver"]
-    return "\n".join([*head, *writer.module.imports(), "", _import(module, names)]) + text
+    generated = layout.imported(module, sorted(names, key=layout.isort))
+    return "\n".join([*head, *writer.module.imports(), "", generated]) + text
 
 
 _MAIN = """if __name__ == "__main__":
@@ -58,22 +61,6 @@ _MAIN = """if __name__ == "__main__":
         print(*server.endpoints, sep="\\n", flush=True)
         server.serve_forever()
 """
-
-
-def _import(module: str, names: set[str]) -> str:
-    line = f"from {module} import {', '.join(sorted(names, key=_isort))}"
-    if len(line) <= layout.WIDTH:
-        return line
-    inner = "".join(f"{INDENT}{name},\n" for name in sorted(names, key=_isort))
-    return f"from {module} import (\n{inner})"
-
-
-def _isort(name: str) -> tuple[int, list[tuple[str, int]], str]:
-    """Where a name stands among those that are imported: constants, classes, the others, each
-    in alphabetical order with numbers by their value."""
-    kind = 2 if not name[:1].isupper() else 0 if name.isupper() and len(name) > 1 else 1
-    pieces = re.findall(r"(\D*)(\d*)", name.lower())
-    return kind, [(word, int(digits or -1)) for word, digits in pieces], name
 
 
 class _NoValueError(Exception):
@@ -85,7 +72,7 @@ class _Writer:
         self._emitter = emitter
         self._scope: Scope = emitter.scope
         self._python: Names = emitter.names
-        self.module = Module(emitter.own, emitter.own)
+        self.module = Module(emitter.own, emitter.imports, emitter.module_of, emitter.own)
         self.names: set[str] = set()
         self._values: dict[str, str | None] = {}
 
@@ -122,6 +109,12 @@ class _Writer:
 
     def _note(self, expression: str) -> None:
         self.names |= self._emitter.module.names_in(expression)
+
+    def _take(self, name: str) -> None:
+        if name in self._emitter.imports:
+            self.module.use(name)
+        else:
+            self.names.add(name)
 
     def value(self, declaration: Declaration) -> str:
         """An expression for the first value of a type."""
@@ -169,10 +162,10 @@ class _Writer:
         name = self._python.type(definition.name)
         body = definition.body
         if isinstance(body, EnumBody):
-            self.names.add(name)
-            return f"{name}.{self._python.member(body.members[0].name)}"
+            self._take(name)
+            return f"{name}.{self._python.member(body.members[0].name, definition.name)}"
         if isinstance(body, StructBody):
-            self.names.add(name)
+            self._take(name)
             members = self._scope.fields(definition, body)
             return f"{name}({', '.join(self.value(member) for member in members)})"
         return self._union(definition, body)
@@ -184,7 +177,7 @@ class _Writer:
             except _NoValueError:
                 continue
             name = unions.case_name(self._emitter, definition, case)
-            self.names.add(name)
+            self._take(name)
             if len(case.labels) > 1:
                 tag = self._python.field(body.discriminant.name)
                 text = unions.label(self._emitter, case.labels[0], body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from textwrap import dedent
 
@@ -53,6 +54,13 @@ class Source:
     def file_doc(self) -> str:
         """The comment at the head of the file, if a blank line tells it from what follows."""
         return "\n\n".join(self._docs.head)
+
+
+def raise_all(errors: Sequence[IdlError]) -> None:
+    """Raise the first of several errors, the others with it; nothing if there is none."""
+    if errors:
+        errors[0].others = tuple(errors[1:])
+        raise errors[0]
 
 
 _TO_NEXT = re.compile(r"[ \t]*(\n?)[ \t]*")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 
@@ -202,3 +203,61 @@ class Specification:
     definitions: list[Definition]
     doc: str = ""
     position: Position = field(default=Position(1, 1))
+
+
+def all_declarations(definition: Definition) -> Iterator[Declaration]:
+    """Every declaration in a definition."""
+    match definition:
+        case TypedefDef(declaration):
+            yield declaration
+        case TypeDef(body=body):
+            yield from declarations(body)
+        case ProgramDef(versions=versions):
+            for version in versions:
+                for procedure in version.procedures:
+                    yield procedure.result
+                    yield from procedure.arguments
+
+
+def declarations(body: Body) -> Iterator[Declaration]:
+    """The declarations in a body: members, or discriminant and arms; of an enum none."""
+    if isinstance(body, StructBody):
+        yield from body.members
+    elif isinstance(body, UnionBody):
+        yield body.discriminant
+        yield from arms(body)
+
+
+def arms(body: UnionBody) -> Iterator[Declaration]:
+    """The arms of a union, the default one last."""
+    yield from (case.arm for case in body.cases)
+    if body.default is not None:
+        yield body.default
+
+
+def all_values(definition: Definition) -> Iterator[Value]:
+    """Every number in a definition, or name that stands for one."""
+    yield from (each.size for each in all_declarations(definition) if each.size is not None)
+    match definition:
+        case ConstDef(_, Number() | Name() as value) | ProgramDef(_, value):
+            yield value
+        case TypeDef(body=EnumBody(members)):
+            yield from (each.value for each in members if each.value is not None)
+        case TypeDef(body=UnionBody(cases=cases)):
+            yield from (label for case in cases for label in case.labels)
+    if isinstance(definition, ProgramDef):
+        for version in definition.versions:
+            yield version.number
+            yield from (procedure.number for procedure in version.procedures)
+
+
+def meaning(node: object) -> object:
+    """A syntax tree without positions and comments, to be compared."""
+    if isinstance(node, list):
+        return [meaning(each) for each in node]
+    if isinstance(node, Number):
+        return node.value
+    if not is_dataclass(node):
+        return node
+    names = [each.name for each in fields(node) if each.name not in ("at", "doc", "shown")]
+    return [type(node), *(meaning(getattr(node, name)) for name in names)]

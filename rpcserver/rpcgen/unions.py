@@ -75,7 +75,7 @@ def label(emitter: Emitter, value: Value, body: UnionBody) -> str:
             name = value.name
         else:
             name = emitter.member_names(on)[meant]
-        return f"{emitter.names.type(on.name)}.{emitter.names.member(name)}"
+        return f"{emitter.names.type(on.name)}.{emitter.names.member(name, on.name)}"
     if getattr(on, "name", "") == "bool":
         return str(bool(meant))
     return number(value) if isinstance(value, Number) else str(meant)

@@ -124,21 +124,19 @@ class Custom(Marker):
         self.pack: Callable[[Packer, Any], object] | None = None
         self.unpack: Callable[[Unpacker], Any] | None = None
 
-    def supply(
-        self,
-        designator: Any = None,
-        *,
-        pack: Callable[[Packer, Any], object] | None = None,
-        unpack: Callable[[Unpacker], Any] | None = None,
-    ) -> None:
+    def supply(self, codec: Any) -> None:
         """Give the codec: a designator, or a pair of functions over xdrlib3's classes.
 
         ``pack(packer, value)`` writes a value, ``unpack(unpacker)`` reads one; what they raise
-        becomes an ``XdrError``. Raises ``TypeError`` for anything else.
+        becomes an ``XdrError``. Raises ``TypeError`` for a tuple that is no such pair.
         """
-        if (designator is None) == (pack is None) or (pack is None) != (unpack is None):
-            raise TypeError(f"{self.name} wants a designator, or pack= and unpack=")
-        self.designator, self.pack, self.unpack = designator, pack, unpack
+        if not isinstance(codec, tuple):
+            self.designator, self.pack, self.unpack = codec, None, None
+            return
+        if len(codec) != 2 or not all(map(callable, codec)):
+            raise TypeError(f"{self.name} wants a designator, or a pair of functions")
+        self.designator = None
+        self.pack, self.unpack = codec
 
     def __repr__(self) -> str:
         return f"Custom({self.name!r})"

@@ -130,20 +130,21 @@ def test_where_nothing_can_be_written(source: Path, tmp_path: Path) -> None:
 
 def test_what_is_out_of_date(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "t.py"
-    assert project.outdated(source, output, OPTIONS) == "is missing"
+    job = project.Job(source, output, source.as_posix())
+    assert project.outdated(job, OPTIONS) == "is missing"
     rpcgen.generate(source, output)
-    assert project.outdated(source, output, OPTIONS) == ""
+    assert project.outdated(job, OPTIONS) == ""
     code = output.read_text()
     output.write_text(code.replace("A = 1", "A = 2"))
-    reason = project.outdated(source, output, OPTIONS)
+    reason = project.outdated(job, OPTIONS)
     assert reason == "differs from line 4: 'A = 2' should be 'A = 1'"
     output.write_text(code + "B = 3\n")
-    reason = project.outdated(source, output, OPTIONS)
+    reason = project.outdated(job, OPTIONS)
     assert reason == "has 5 lines instead of 4"
     output.write_bytes(code.replace("\n", "\r\n").encode())
-    assert project.outdated(source, output, OPTIONS) == "differs in its line ends"
+    assert project.outdated(job, OPTIONS) == "differs in its line ends"
     output.write_bytes(b"\xff\xfe")
-    assert project.outdated(source, output, OPTIONS).startswith("differs from line 1")
+    assert project.outdated(job, OPTIONS).startswith("differs from line 1")
 
 
 def test_a_path_is_shown_as_it_is_given(source: Path, tmp_path: Path) -> None:

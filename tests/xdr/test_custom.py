@@ -27,10 +27,10 @@ def test_nothing_supplied_is_said() -> None:
         xdr.encode(Holder, Holder(1, 2))
     with pytest.raises(xdr.XdrError, match="foo: nobody supplied a codec for foo_t at byte 4"):
         xdr.decode(Holder, bytes(8))
-    with pytest.raises(TypeError, match="foo_t wants a designator, or pack= and unpack="):
-        Foo.supply()
+    with pytest.raises(TypeError, match="foo_t wants a designator, or a pair of functions"):
+        Foo.supply((print,))
     with pytest.raises(TypeError):
-        Foo.supply(pack=print)
+        Foo.supply((print, 1))
 
 
 def test_a_designator() -> None:
@@ -51,7 +51,7 @@ def test_functions_over_xdrlib() -> None:
     def unpack(unpacker: Unpacker) -> complex:
         return complex(unpacker.unpack_double(), unpacker.unpack_double())
 
-    Foo.supply(pack=pack, unpack=unpack)
+    Foo.supply((pack, unpack))
     data = xdr.encode(Holder, Holder(1, 2 - 3j))
     assert len(data) == 20
     assert xdr.decode(Holder, data) == Holder(1, 2 - 3j)
