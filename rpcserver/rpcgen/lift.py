@@ -9,6 +9,7 @@ from rpcserver.rpcgen.syntax import (
     Declaration,
     Definition,
     EnumBody,
+    Name,
     ProgramDef,
     Reference,
     StructBody,
@@ -17,6 +18,8 @@ from rpcserver.rpcgen.syntax import (
     UnionBody,
     declarations,
 )
+
+_KINDS: dict[type, str] = {EnumBody: "enum", StructBody: "struct", UnionBody: "union"}
 
 
 def lift(definition: Definition) -> Iterator[Definition]:
@@ -41,8 +44,23 @@ def lift(definition: Definition) -> Iterator[Definition]:
 
 
 def _body(parent: str, body: Body) -> Iterator[Definition]:
+    labels = {_bare(each) for each in _labels(body)}
     for declaration in declarations(body):
-        yield from _inside(declaration, f"{parent}.{declaration.name}", parent)
+        name = f"{parent}.{declaration.name}"
+        if _bare(declaration.name) in labels:  # the arm's class is called so
+            name += f".{_KINDS.get(type(declaration.type), '')}"
+        yield from _inside(declaration, name, parent)
+
+
+def _labels(body: Body) -> Iterator[str]:
+    if isinstance(body, UnionBody):
+        yield "default"
+        for case in body.cases:
+            yield from (label.name for label in case.labels[:1] if isinstance(label, Name))
+
+
+def _bare(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _inside(declaration: Declaration, name: str, parent: str) -> Iterator[Definition]:

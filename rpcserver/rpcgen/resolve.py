@@ -30,6 +30,7 @@ from rpcserver.rpcgen.syntax import (
     Type,
     TypeDef,
     TypedefDef,
+    UnionBody,
     Value,
     all_declarations,
     all_values,
@@ -221,6 +222,10 @@ class Scope:
             of = declaration.type
             if isinstance(of, Reference) and of.name in C_TYPES and of.name not in self.types:
                 declaration.type = Primitive(C_TYPES[of.name], of.at)
+        match definition:
+            case TypeDef(body=UnionBody(Declaration("plain", Reference(name, at)) as switch)):
+                if name not in self.types:  # from a header, and whatever it is, sent as an int
+                    switch.type = Primitive("int", at)
 
     def _know(self, name: str) -> bool:
         """Whether a constant is known; if need be from a ``%#define``, or as a procedure."""
