@@ -81,6 +81,8 @@ class IdlError(RpcServerError):
     further mistakes found in the same run. ``str()`` shows all of them, each with a caret.
     """
 
+    severity: ClassVar[str] = "error"
+
     def __init__(
         self,
         message: str,
@@ -99,7 +101,7 @@ class IdlError(RpcServerError):
         self.others = tuple(others)
 
     def __str__(self) -> str:
-        head = f"{self.file}:{self.line}:{self.column}: error: {self.message}"
+        head = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
         # Tabs before the caret keep it under the same column as in the line above.
         before = self.source_line[: self.column - 1]
         margin = "".join("\t" if char == "\t" else " " for char in before)

@@ -2,8 +2,8 @@
 
 - a block with a title is written to a file of that name;
 - a ``python`` block is run, a ``pycon`` block is run and its output compared;
-- in a ``console`` block, ``$ rpcserver gen`` and ``call`` are run and their output compared;
-  ``$ rpcserver serve`` starts, and goes on until the page ends.
+- in a ``console`` block, ``$ rpcserver gen``, ``lint`` and ``call`` are run and their output
+  compared; ``$ rpcserver serve`` starts, and goes on until the page ends.
 
 Port 4000 stands for a port that is free, and an rpcbind of the test's own is the one to ask.
 """
@@ -83,7 +83,7 @@ class Session:
 
     def _run(self, command: list[str], output: str) -> None:
         match command:
-            case ["rpcserver", "gen" | "call", *_]:
+            case ["rpcserver", "gen" | "lint" | "call", *_]:
                 run = subprocess.run(
                     [*RPCSERVER, *command[1:]],
                     check=False,

@@ -16,6 +16,7 @@ from rpcserver import __version__, errors
 
 VERBS = {
     "gen": "Compile .x files to Python.",
+    "lint": "Say what is legal in .x files and still unwise.",
     "serve": "Run services.",
     "call": "Call a procedure; its result is printed as JSON.",
     "portmap": "Run the embedded rpcbind.",

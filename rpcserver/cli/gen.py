@@ -38,7 +38,7 @@ def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: 
     if file is None:
         if output or sample or how != _DEFAULTS:
             raise click.UsageError("only --check goes without FILE.x")
-        jobs = _project_jobs()
+        jobs = project_jobs()
     else:
         path = Path(file)
         jobs = [project.Job(path, Path(output or f"{project.module_name(path)}.py"), file)]
@@ -55,13 +55,12 @@ def gen(file: str | None, output: str | None, check: bool, sample: bool, **how: 
                 click.echo(f"wrote {_shown(job.output)}")
 
 
-def _project_jobs() -> list[project.Job]:
-    here = Path.cwd()
-    for directory in (here, *here.parents):
-        pyproject = directory / "pyproject.toml"
-        if pyproject.exists():
-            return project.project_jobs(pyproject)
-    raise UsageError("there is no pyproject.toml here or above: name a FILE.x")
+def project_jobs() -> list[project.Job]:
+    """The files of the project, for a verb that is given none."""
+    pyproject = project.nearest_pyproject()
+    if pyproject is None:
+        raise UsageError("there is no pyproject.toml here or above: name a FILE.x")
+    return project.project_jobs(pyproject)
 
 
 def _check(jobs: list[project.Job], options: Options) -> None:

@@ -25,11 +25,14 @@ timeout_option = click.option(
     help="How long to wait for an answer.",
 )
 
-_COMPILE = (
+_READ = (
     click.option(
         "-I", "include", multiple=True, metavar="DIR", help="Look for included files here."
     ),
     click.option("-D", "define", multiple=True, metavar="NAME[=VALUE]", help="Define a macro."),
+)
+_COMPILE = (
+    *_READ,
     click.option(
         "--names", type=click.Choice(["py", "idl"]), default="py", help="idl keeps every spelling."
     ),
@@ -42,9 +45,18 @@ _COMPILE = (
 )
 
 
+def read_options(command: Command) -> Command:
+    """How a verb reads a .x file: include, define."""
+    return _with(command, _READ)
+
+
 def compile_options(command: Command) -> Command:
     """How a verb compiles a .x file: include, define, names, strings."""
-    for option in reversed(_COMPILE):
+    return _with(command, _COMPILE)
+
+
+def _with(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -3,14 +3,14 @@
 The steps, one file each: ``source`` (text, comments), ``parser`` and ``builder`` (lark,
 ``grammar.lark``), ``syntax`` (the tree), ``resolve`` (what names mean), ``check``, ``names``
 (Python's), ``expressions``, ``emitter``, ``unions`` and ``programs`` (code), ``module`` (imports,
-order, aliases), ``layout`` (line breaks). ``compiler`` puts them in a row; ``loader``, ``project``
-and ``samples`` are what it is used for. No module here has the name of a function of this package:
-importing it would put it in the function's place.
+order, aliases), ``layout`` (line breaks). ``compiler`` puts them in a row; ``loader``, ``project``,
+``samples`` and ``lint`` (with its rules) are what it is used for. No module here has the name of a
+function of this package: importing it would put it in the function's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from rpcserver.errors import IdlError
 
 if TYPE_CHECKING:
     from rpcserver.rpcgen import compiler
+    from rpcserver.rpcgen.lint import Finding
 
-__all__ = ["IdlError", "compile_file", "generate", "load", "sample"]
+__all__ = ["IdlError", "compile_file", "findings", "generate", "load", "sample"]
 
 
 def load(
@@ -101,6 +102,26 @@ def sample(
     options = _options(include, define, names, strings)
     emitter = compiler.emitter_for(path, options, path.as_posix(), project.module_name)
     return samples.sample(emitter, module or project.module_name(path))
+
+
+def findings(
+    path: str | Path,
+    *,
+    include: Sequence[str] = (),
+    define: Sequence[str] = (),
+    ignore: Collection[str] = (),
+    shown_path: str | None = None,
+) -> list[Finding]:
+    """What is legal in a ``.x`` file and still unwise, in its order; ``ignore`` names rules.
+
+    A ``Finding`` has ``rule`` beside what an ``IdlError`` has, and ``str()`` shows its line.
+    Raises ``IdlError`` for a mistake in the file, ``UsageError`` if it cannot be read or there is
+    no such rule.
+    """
+    from rpcserver.rpcgen import compiler, lint
+
+    options = compiler.Options(tuple(include), tuple(define))
+    return lint.find(Path(path), options, shown_path or Path(path).as_posix(), ignore)
 
 
 def _options(

@@ -41,12 +41,17 @@ ModuleOf: TypeAlias = Callable[[Path], str]
 """What the import statement calls the module of another ``.x`` file."""
 
 
-def emitter_for(path: Path, options: Options, shown: str, module_of: ModuleOf) -> Emitter:
-    """The emitter for a file that was read, understood and checked.
+def scope_for(path: Path, options: Options, shown: str) -> Scope:
+    """What the names in a file mean, which was read, understood and checked.
 
     Raises ``IdlError`` for a mistake in it, ``UsageError`` if it cannot be read.
     """
-    scope = _Scopes(options).of(path, shown)
+    return _Scopes(options).of(path, shown)
+
+
+def emitter_for(path: Path, options: Options, shown: str, module_of: ModuleOf) -> Emitter:
+    """The emitter for a file. Raises ``IdlError`` and ``UsageError``."""
+    scope = scope_for(path, options, shown)
     return Emitter(scope, Names(keep=options.names == "idl"), options.strings, module_of)
 
 

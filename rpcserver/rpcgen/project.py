@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from pathlib import Path
+from typing import Any
 
 from rpcserver.errors import UsageError
 from rpcserver.rpcgen.compiler import Options, compile_file
+
+
+def nearest_pyproject() -> Path | None:
+    """The ``pyproject.toml`` of the current directory or the nearest one above that has one."""
+    here = Path.cwd()
+    paths = (directory / "pyproject.toml" for directory in (here, *here.parents))
+    return next((path for path in paths if path.exists()), None)
 
 
 def project_table(pyproject: str | Path) -> list[tuple[Path, Path]]:
@@ -22,15 +30,9 @@ def project_table(pyproject: str | Path) -> list[tuple[Path, Path]]:
     """
     pyproject = Path(pyproject)
     root = pyproject.parent
-    try:
-        with pyproject.open("rb") as file:
-            table = dict(tomllib.load(file)["tool"]["rpcserver"]["gen"])
-    except OSError as error:
-        raise UsageError(f"cannot read {pyproject}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{pyproject}: {error}") from error
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{pyproject} has no [tool.rpcserver.gen]") from None
+    table = _tool_table(pyproject, "gen")
+    if table is None:
+        raise UsageError(f"{pyproject} has no [tool.rpcserver.gen]")
     sources: dict[Path, Path] = {}
     outputs: dict[Path, Path] = {}
     for pattern, output in table.items():
@@ -47,6 +49,27 @@ def project_table(pyproject: str | Path) -> list[tuple[Path, Path]]:
             sources[source] = target
             outputs[target] = source
     return list(sources.items())
+
+
+def lint_ignored(pyproject: str | Path) -> list[str]:
+    """The rules that ``ignore`` in ``[tool.rpcserver.lint]`` names. Raises ``UsageError``."""
+    table = _tool_table(Path(pyproject), "lint") or {}
+    ignored = table.get("ignore", [])
+    if not isinstance(ignored, list) or not all(isinstance(each, str) for each in ignored):
+        raise UsageError(f"{pyproject}: ignore in [tool.rpcserver.lint] is no list of strings")
+    return ignored
+
+
+def _tool_table(pyproject: Path, name: str) -> dict[str, Any] | None:
+    try:
+        with pyproject.open("rb") as file:
+            return dict(tomllib.load(file)["tool"]["rpcserver"][name])
+    except OSError as error:
+        raise UsageError(f"cannot read {pyproject}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{pyproject}: {error}") from error
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _sources(pyproject: Path, pattern: str, output: object) -> list[Path]:
