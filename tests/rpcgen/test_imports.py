@@ -1,5 +1,8 @@
 """``%#include`` of another ``.x`` file: the generated modules import one another."""
 
+import importlib.util
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,8 @@ from rpcserver import rpcgen, xdr
 from rpcserver.errors import IdlError, UsageError
 from rpcserver.rpcgen import project
 from rpcserver.rpcgen.compiler import Options
+from tests.peers.need import unavailable
+from tests.rpcgen import case
 
 TYPES = """
 const MAX = 4;
@@ -74,15 +79,19 @@ def test_modules_in_a_package(folder: Path) -> None:
         rpcgen.generate(folder / f"{name}.x", package / f"{name}.py")
     assert "\nfrom .types import MAX, " in (package / "user.py").read_text()
     check = "import package.user as u, package.types as t; assert u.Point is t.Point"
-    subprocess.run([sys.executable, "-c", check], cwd=folder, check=True)
-    for tool in ("mypy", "--strict"), ("pyright",):
-        pytest.importorskip(tool[0])
+    root = {"PYTHONPATH": str(case.ROOT), "MYPYPATH": str(case.ROOT)}
+    subprocess.run([sys.executable, "-c", check], cwd=folder, check=True, env=os.environ | root)
+    (folder / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(case.ROOT)]}))
+    for tool in ("mypy", "--strict", "package"), ("pyright", "--pythonpath", sys.executable):
+        if importlib.util.find_spec(tool[0]) is None:
+            unavailable(f"{tool[0]} not found: pip install --group lint")
         done = subprocess.run(
-            [sys.executable, "-m", *tool, "package"],
+            [sys.executable, "-m", *tool],
             cwd=folder,
             check=False,
             capture_output=True,
             text=True,
+            env=os.environ | root,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
