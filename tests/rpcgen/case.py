@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rpcserver import rpcgen
+from rpcserver import rpcgen, xdr
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).with_name("cases")
@@ -12,11 +12,16 @@ BAD = Path(__file__).with_name("bad")
 
 NAMES = sorted(path.stem for path in CASES.glob("*.x"))
 OPTIONS: dict[str, dict[str, Any]] = {
+    "beyond_header_constants": {"define": ["PATH_MAX=1024"]},
+    "dialect_include": {"include": [str(CASES / "include")]},
+    "dialect_option_d": {"define": ["FULL", "WIDTH=12"]},
     "names_idl": {"names": "idl"},
     "strings_bytes": {"strings": "bytes"},
     "strings_latin_1": {"strings": "latin-1"},
 }
 """for the cases that are compiled in another way than by default"""
+CODECS = {"beyond_user_codecs": {"timestamp": xdr.Hyper, "source": xdr.Opaque(4)}}
+"""for those that have types of the user's"""
 
 PROJECT = sorted([*ROOT.glob("idl/*.x"), *ROOT.glob("idl/protocols/*.x")])
 """the real files of the project"""
