@@ -1,10 +1,12 @@
-"""The expressions of ``#if`` and ``#elif``."""
+"""``#if`` and its like: the expressions, and which of them are open."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Callable
+
+from rpcserver.rpcgen.origin import Origin
 
 _TOKEN = re.compile(
     r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)|'(\\?.)'"
@@ -51,7 +53,8 @@ class _Condition:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise ConditionError(f"found {text[at:].strip()[:1]!r} in a condition", at)
+                at += len(text[at:]) - len(text[at:].lstrip())
+                raise ConditionError(f"found {text[at]!r} in a condition", at)
             self._tokens.append((match.group().strip(), match.start(match.lastindex or 0)))
             at = match.end()
         if len(self._tokens) > _MAX_TOKENS:
@@ -148,3 +151,37 @@ def _wrapped(number: int) -> int:
     """Within 64 bits, so that no expression can grow without end."""
     number &= (1 << _BITS) - 1
     return number - (1 << _BITS) if number >> (_BITS - 1) else number
+
+
+class Conditions:
+    """The ``#if``s that are open: for each its line, whether a branch was taken, whether this one
+    is, and whether ``#else`` was there."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Origin, bool, bool, bool]] = []
+
+    @property
+    def active(self) -> bool:
+        return all(now for _, _, now, _ in self._open)
+
+    def step(self, name: str, origin: Origin, holds: Callable[[], bool]) -> None:
+        """Take the directive ``name``; whether it ``holds`` is asked only if it matters."""
+        if name in ("if", "ifdef", "ifndef"):
+            outside = self.active
+            now = outside and holds()
+            self._open.append((origin, now or not outside, now, False))
+            return
+        if not self._open:
+            raise origin.error(f"#{name} without #if")
+        start, taken, _, closed = self._open.pop()
+        if name == "endif":
+            return
+        if closed:
+            raise origin.error(f"#{name} behind #else")
+        now = not taken and (name == "else" or holds())
+        self._open.append((start, taken or now, now, name == "else"))
+
+    def finish(self) -> None:
+        """Raise ``IdlError`` if something is still open."""
+        if self._open:
+            raise self._open[-1][0].error("this #if has no #endif")

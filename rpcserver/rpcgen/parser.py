@@ -25,21 +25,24 @@ MAX_ERRORS = 20
 _GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 _TYPE = frozenset([
-    "BOOL", "DOUBLE", "ENUM", "FLOAT", "HYPER", "IDENT", "INT", "QUADRUPLE", "STRUCT", "UNION",
-    "UNSIGNED",
+    "BOOL", "CHAR", "DOUBLE", "ENUM", "FLOAT", "HYPER", "IDENT", "INT", "LONG", "QUADRUPLE",
+    "SHORT", "STRUCT", "UNION", "UNSIGNED",
 ])  # fmt: skip
 _VISIBLE = re.compile(r"[^\n]")
 # A definition ends with a semicolon; people begin the next one at the start of a line.
 _RESUME = re.compile(r"[{};]|^(?:const|enum|program|struct|typedef|union)\b", re.MULTILINE)
+_DEFINITION = frozenset([
+    "CONST", "ENUM", "NAMESPACE", "PRAGMA", "PROGRAM", "STRUCT", "TYPEDEF", "UNION",
+])  # fmt: skip
 # What an error message calls several terminals that are expected together.
 _GROUPS = (
-    ("a definition", frozenset(["CONST", "ENUM", "PROGRAM", "STRUCT", "TYPEDEF", "UNION"])),
+    ("a definition", _DEFINITION),
     ("a declaration", _TYPE | {"OPAQUE", "STRING", "VOID"}),
     ("a type", _TYPE),
     ("a value", frozenset(["IDENT", "NUMBER", "CHARACTER"])),
     ("an identifier", frozenset(["IDENT"])),
     ("a character", frozenset(["CHARACTER"])),
-    ("a string", frozenset(["STRING"])),
+    ("a string", frozenset(["TEXT"])),
     ("the end of the file", frozenset(["$END"])),
 )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from rpcserver.rpcgen.condition import ConditionError, evaluate
+from rpcserver.rpcgen.condition import ConditionError, Conditions, evaluate
 from rpcserver.rpcgen.origin import Origin
 
 MAX_INCLUDES = 64
@@ -95,13 +95,18 @@ class Preprocessor:
     def _file(self, path: Path, shown: str) -> None:
         text = self._read(path)
         self._open_files.append(path.resolve())
-        conditions = _Conditions()
+        conditions = Conditions()
         for line in _lines(text, shown):
             self._line(line, conditions, path)
             for origin in line.joined:
                 self._put("", origin)
             if included := self._included(line, conditions, path):
-                self._file(included, included.as_posix())
+                found, name = included
+                # As the user would say it: beside what was named, or below what -I named.
+                beside = found == path.parent / name
+                self._file(
+                    found, str(PurePosixPath(shown).parent / name) if beside else found.as_posix()
+                )
             if len(self._result.lines) > MAX_LINES:
                 raise line.origin.error(f"more than {MAX_LINES} lines with all that is included")
         conditions.finish()
@@ -111,7 +116,7 @@ class Preprocessor:
         self._result.lines.append(text)
         self._result.origins.append(origin)
 
-    def _line(self, line: _Line, conditions: _Conditions, path: Path) -> None:
+    def _line(self, line: _Line, conditions: Conditions, path: Path) -> None:
         """Take one line: of a directive or what is left out, the parser gets an empty one."""
         text, origin = "", line.origin
         if line.code.lstrip().startswith("#"):
@@ -136,7 +141,7 @@ class Preprocessor:
 
     # --- directives ---------------------------------------------------------------------------
 
-    def _directive(self, line: _Line, conditions: _Conditions) -> None:
+    def _directive(self, line: _Line, conditions: Conditions) -> None:
         match = _DIRECTIVE.match(line.code)
         assert match is not None
         name, rest = match["name"] or "", match["rest"]
@@ -176,8 +181,8 @@ class Preprocessor:
         if not match["bracket"]:
             self._macros[match["name"]] = match["value"].strip()
 
-    def _included(self, line: _Line, conditions: _Conditions, path: Path) -> Path | None:
-        """The file that an ``#include`` line names, if it is one of ours."""
+    def _included(self, line: _Line, conditions: Conditions, path: Path) -> tuple[Path, str] | None:
+        """The file that an ``#include`` line names, if it is one of ours, and what it calls it."""
         directive = _DIRECTIVE.fullmatch(line.code)
         if directive is None or directive["name"] != "include" or not conditions.active:
             return None
@@ -197,7 +202,7 @@ class Preprocessor:
             raise origin.error(f"{name!r} includes itself: {chain}")
         if len(self._open_files) >= MAX_INCLUDES:
             raise origin.error(f"more than {MAX_INCLUDES} files inside one another")
-        return found
+        return found, name
 
     # --- macros -------------------------------------------------------------------------------
 
@@ -240,40 +245,6 @@ class Preprocessor:
             yield text[at:]
 
         return "".join(pieces(text, ()))
-
-
-class _Conditions:
-    """The ``#if``s that are open: for each its line, whether a branch was taken, whether this one
-    is, and whether ``#else`` was there."""
-
-    def __init__(self) -> None:
-        self._open: list[tuple[Origin, bool, bool, bool]] = []
-
-    @property
-    def active(self) -> bool:
-        return all(now for _, _, now, _ in self._open)
-
-    def step(self, name: str, origin: Origin, holds: Callable[[], bool]) -> None:
-        """Take the directive ``name``; whether it ``holds`` is asked only if it matters."""
-        if name in ("if", "ifdef", "ifndef"):
-            outside = self.active
-            now = outside and holds()
-            self._open.append((origin, now or not outside, now, False))
-            return
-        if not self._open:
-            raise origin.error(f"#{name} without #if")
-        start, taken, _, closed = self._open.pop()
-        if name == "endif":
-            return
-        if closed:
-            raise origin.error(f"#{name} behind #else")
-        now = not taken and (name == "else" or holds())
-        self._open.append((start, taken or now, now, name == "else"))
-
-    def finish(self) -> None:
-        """Raise ``IdlError`` if something is still open."""
-        if self._open:
-            raise self._open[-1][0].error("this #if has no #endif")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from rpcserver import rpc, xdr
 from rpcserver.testing import values
 from tests.rpcgen import case
 
-
 MOST = 40
 
 
