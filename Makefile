@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 
-.PHONY: help demo test check pytest gen docs clean
+.PHONY: help demo test check pytest gen fuzz docs clean
 
 help:
 	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
@@ -13,6 +14,7 @@ help:
 	@echo "make check   only the checks: generated files, ruff, mypy, pyright"
 	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
 	@echo "make gen     compile every .x file of the project"
+	@echo "make fuzz    mutated .x files for the compiler (FUZZ_SECONDS=$(FUZZ_SECONDS))"
 	@echo "make docs    build the documentation into site/"
 	@echo "make clean   remove what the others made"
 	@echo "PYTHON=$(PYTHON) VENV=$(VENV)"
@@ -34,6 +36,9 @@ pytest: $(VENV)/.tools
 
 gen: $(VENV)/.installed
 	$(BIN)/rpcserver gen
+
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m fuzz.compiler --seconds $(FUZZ_SECONDS)
 
 docs: $(VENV)/.tools
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -51,6 +51,12 @@ def _load(path: Path, options: Options, codecs: Mapping[str, object], used: set[
         return module
 
 
+def forget(name: str) -> None:
+    """Drop a module of ``load`` that is no longer used."""
+    module = sys.modules.pop(name)
+    linecache.cache.pop(module.__file__ or "", None)
+
+
 def _hooks(module: ModuleType) -> dict[str, Any]:
     """The hooks of a module by the type's name: instances of ``xdr.Custom``."""
     return {each.name: each for each in vars(module).values() if type(each).__name__ == "Custom"}

@@ -13,6 +13,9 @@ from rpcserver.rpcgen.origin import Origin
 MAX_INCLUDES = 64
 """Files inside one another."""
 
+MAX_FILES = 1000
+"""Files in all, each counted as often as it is included."""
+
 MAX_LINES = 1_000_000
 """Lines in all, with those of included files."""
 
@@ -85,6 +88,7 @@ class Preprocessor:
             name, equals, value = each.partition("=")
             self._macros[name] = value if equals else "1"
         self._open_files: list[Path] = []
+        self._files = 0
         self._result = Preprocessed()
 
     def run(self, path: Path, shown: str) -> Preprocessed:
@@ -202,6 +206,9 @@ class Preprocessor:
             raise origin.error(f"{name!r} includes itself: {chain}")
         if len(self._open_files) >= MAX_INCLUDES:
             raise origin.error(f"more than {MAX_INCLUDES} files inside one another")
+        self._files += 1
+        if self._files > MAX_FILES:
+            raise origin.error(f"more than {MAX_FILES} files included in all")
         return found, name
 
     # --- macros -------------------------------------------------------------------------------

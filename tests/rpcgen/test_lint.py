@@ -110,7 +110,9 @@ def test_a_long_way_is_cut_short(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*map(case.source, case.NAMES), *case.PROJECT])
 def test_whatever_compiles_can_be_looked_at(path: Path) -> None:
-    for finding in rpcgen.findings(path):
+    options = case.OPTIONS.get(path.stem, {})
+    how = {key: value for key, value in options.items() if key in ("include", "define")}
+    for finding in rpcgen.findings(path, **how):
         assert finding.source_line
         assert finding.column <= len(finding.source_line)
 
