@@ -137,7 +137,7 @@ class Preprocessor:
             name = f"{match['name']}.x"
             places = [path.parent / name, path.parent / Path(name).name]
             for sibling in places:
-                if sibling.is_file() and sibling.resolve() not in self._open_files:
+                if _is_file(sibling) and sibling.resolve() not in self._open_files:
                     self._result.imports.append(sibling)
                     break
         elif match := _PERCENT_DEFINE.match(line.origin.text):
@@ -196,7 +196,7 @@ class Preprocessor:
             raise origin.error('#include wants "FILE" or <FILE>')
         name = match["here"] or match["there"]
         places = [*([path.parent] if match["here"] else []), *self._include]
-        found = next((place / name for place in places if (place / name).is_file()), None)
+        found = next((place / name for place in places if _is_file(place / name)), None)
         if found is None:
             if match["there"] or name.endswith(".h"):
                 return None  # C's own, and nothing in it is for us
@@ -252,6 +252,13 @@ class Preprocessor:
             yield text[at:]
 
         return "".join(pieces(text, ()))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 @dataclass(slots=True)
