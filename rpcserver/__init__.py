@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rpcserver.clients.connect import connect as connect
+    from rpcserver.rpc.call import blocking as blocking
+    from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
     from rpcserver.servers.serve import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "connect", "load", "serve", "using"]
+__all__ = ["__version__", "blocking", "connect", "load", "oneway", "serve", "using"]
 
 # Imported where they are first used, so that a missing generated file never stops the compiler.
 _HOMES = {
+    "blocking": "rpcserver.rpc.call",
     "connect": "rpcserver.clients.connect",
     "load": "rpcserver.rpcgen",
+    "oneway": "rpcserver.rpc.call",
     "serve": "rpcserver.servers.serve",
     "using": "rpcserver.rpc.version",
 }

@@ -1,11 +1,10 @@
 """The RPC protocol (RFC 5531) without sockets: what generated code is made of, and the engines."""
 
 from rpcserver.errors import ProcUnavail
+from rpcserver.rpc.call import Call, Connection, Peer, blocking, oneway
 from rpcserver.rpc.version import (
     AsyncClient,
-    Call,
     Client,
-    Peer,
     Procedure,
     Result,
     Service,
@@ -17,11 +16,14 @@ __all__ = [
     "AsyncClient",
     "Call",
     "Client",
+    "Connection",
     "Peer",
     "ProcUnavail",
     "Procedure",
     "Result",
     "Service",
     "Version",
+    "blocking",
+    "oneway",
     "using",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rpcserver.errors import (
     AuthError,
@@ -25,8 +25,10 @@ from rpcserver.errors import (
 )
 from rpcserver.protocols import rpc_msg
 from rpcserver.rpc import message
+from rpcserver.rpc.call import Call, Connection, Peer
+from rpcserver.rpc.counters import UNKNOWN, Counters, Row
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
-from rpcserver.rpc.version import Call, Peer, Procedure, Service, Version
+from rpcserver.rpc.version import Procedure, Service, Version
 from rpcserver.xdr.codec import pack, unpack_whole
 from rpcserver.xdr.types import Void
 
@@ -45,6 +47,7 @@ class ServerEngine:
 
     def __init__(self, services: Sequence[Service], flavors: Sequence[ServerFlavor]) -> None:
         self.flavors: Mapping[int, ServerFlavor] = {each.flavor: each for each in flavors}
+        self.services = list(services)
         self.versions: list[type[Version]] = []
         self._programs: dict[int, dict[int, _Table]] = {}
         for service in services:
@@ -54,31 +57,60 @@ class ServerEngine:
                 raise UsageError(f"two services for {version.__name__}: one of them can answer")
             tables[version._vers] = _table(service, version)
             self.versions.append(version)
+        self.counters = Counters([
+            (prog, vers, proc)
+            for prog, tables in self._programs.items()
+            for vers, table in tables.items()
+            for proc in table
+        ])  # fmt: skip
 
-    def begin(self, record: bytes, peer: Peer) -> bytes | Invocation | None:
-        """The reply to ``record``, or what must be run to get it, or ``None`` for silence."""
-        xid, verifier = int.from_bytes(record[:4]), NO_AUTH
+    def begin(
+        self,
+        record: bytes,
+        peer: Peer,
+        connection: Connection | None = None,
+        now: float = 0.0,
+        time_limit: float | None = None,
+    ) -> bytes | Invocation | None:
+        """The reply to ``record``, or what must be run to get it, or ``None`` for silence.
+
+        ``now`` is the time of a clock that ``Invocation`` is told again; ``time_limit`` the
+        seconds that the call may take.
+        """
+        xid, verifier, entry = int.from_bytes(record[:4]), NO_AUTH, None
         try:
             call = message.parse_call(record)
             if call is None:
                 logger.debug("%s: %d bytes that are no call", peer, len(record))
                 return None
             accepted = self._accept(call)
-            if accepted is None:
-                return None
-            if isinstance(accepted, Answered):
-                return message.success(xid, accepted.verifier, accepted.results)
+            if not isinstance(accepted, Accepted):
+                return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
-            version, procedure, method = self._find(call)
+            entry = self._find(call)
             try:
-                arguments = unpack_whole(procedure.arguments_schema, accepted.data, accepted.start)
+                schema = entry.procedure.arguments_schema
+                arguments = unpack_whole(schema, accepted.data, accepted.start)
             except XdrError as error:
                 raise GarbageArgs(str(error.within("args"))) from error
         except Refused as error:
             logger.info("%s: xid %#x: %s: %s", peer, xid, type(error).__name__, error)
-            return refusal(xid, verifier, error)
-        about = Call(peer, accepted.credential, xid, version, procedure)
-        return Invocation(about, method, arguments, accepted)
+            row = self.counters.row(entry.row if entry else UNKNOWN)
+            self.counters.count(row, _OUTCOMES[type(error)])
+            return None if entry and entry.oneway else refusal(xid, verifier, error)
+        deadline = None if time_limit is None else now + time_limit
+        about = Call(
+            peer, accepted.credential, xid, entry.version, entry.procedure, connection, deadline
+        )
+        return Invocation(self.counters, about, entry, arguments, accepted, now)
+
+    def _by_flavor(self, xid: int, answered: Answered | None) -> bytes | None:
+        row = self.counters.row(UNKNOWN)
+        if answered is None:
+            self.counters.count(row, "SILENT")
+            return None
+        self.counters.count(row, "SUCCESS")
+        return message.success(xid, answered.verifier, answered.results)
 
     def _accept(self, call: message.CallMessage) -> Accepted | Answered | None:
         flavor = self.flavors.get(call.credential.flavor)
@@ -102,45 +134,77 @@ class ServerEngine:
 
 
 class Invocation:
-    """A call that waits for its method."""
+    """A call that waits for its method.
 
-    __slots__ = ("_accepted", "arguments", "call", "method")
+    ``blocking``, ``oneway`` and ``asynchronous`` are what the method was marked as, and whether
+    it is an ``async def``.
+    """
+
+    __slots__ = ("_accepted", "_counters", "_entry", "arguments", "begun", "call")
 
     def __init__(
         self,
+        counters: Counters,
         call: Call,
-        method: Callable[..., Any],
+        entry: _Entry,
         arguments: tuple[Any, ...],
         accepted: Accepted,
+        begun: float,
     ) -> None:
         self.call = call
-        self.method = method
         self.arguments = arguments
+        self.begun = begun
+        self._counters = counters
+        self._entry = entry
         self._accepted = accepted
+
+    @property
+    def blocking(self) -> bool:
+        return self._entry.blocking
+
+    @property
+    def asynchronous(self) -> bool:
+        return self._entry.asynchronous
+
+    @property
+    def method(self) -> Callable[..., Any]:
+        """What answers the call; it gets ``call`` and ``arguments``."""
+        return self._entry.method
 
     def run(self) -> Any:
         """Call the method: its result, or an awaitable of it from an ``async def``."""
-        return self.method(self.call, *self.arguments)
+        return self._entry.method(self.call, *self.arguments)
 
-    def reply(self, result: Any) -> bytes:
-        """The reply that brings ``result``; SYSTEM_ERR if it is not of the procedure's type."""
+    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
+        """The reply that brings ``result``, SYSTEM_ERR if it is not of the procedure's type;
+        ``None`` if the caller wants none. ``now`` is the time of the clock that ``begin`` had."""
         try:
             results = pack(self.call.procedure.result_schema, result)
         except XdrError as error:
             error.within("result")
-            return self.fail(error)
+            return self.fail(error, now)
+        self._count("SUCCESS", now)
+        if self._entry.oneway:
+            return None
         if self._accepted.wrap is not None:
             results = self._accepted.wrap(results)
         return message.success(self.call.xid, self._accepted.verifier, results)
 
-    def fail(self, error: BaseException) -> bytes:
+    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
         """The reply for a method that raised: its own ``Refused``, else SYSTEM_ERR and a log."""
         if not isinstance(error, Refused):
             call = self.call
             place = f"{call.version.__name__}.{call.procedure.name}"
             logger.error("%s: %s failed: %s", call.peer, place, error, exc_info=error)
             error = SystemErr()
+        self._count(_OUTCOMES.get(type(error), "SYSTEM_ERR"), now)
+        if self._entry.oneway:
+            return None
         return refusal(self.call.xid, self._accepted.verifier, error)
+
+    def _count(self, outcome: str, now: float) -> None:
+        row = self._counters.row(self._entry.row)
+        self._counters.count(row, outcome, max(0.0, now - self.begun))
 
 
 def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
@@ -160,7 +224,29 @@ def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
     return message.accepted(xid, verifier, rpc_msg.AcceptedReplyReplyDataDefault(stat))
 
 
-_Entry = tuple[type[Version], Procedure[Any], Callable[..., Any]]
+_OUTCOMES: dict[type[BaseException], str] = {
+    RpcMismatch: "RPC_MISMATCH",
+    AuthError: "AUTH_ERROR",
+    ProgUnavail: "PROG_UNAVAIL",
+    ProgMismatch: "PROG_MISMATCH",
+    ProcUnavail: "PROC_UNAVAIL",
+    GarbageArgs: "GARBAGE_ARGS",
+    SystemErr: "SYSTEM_ERR",
+}
+
+
+class _Entry(NamedTuple):
+    """What answers the calls of one procedure."""
+
+    version: type[Version]
+    procedure: Procedure[Any]
+    method: Callable[..., Any]
+    row: Row
+    blocking: bool = False
+    oneway: bool = False
+    asynchronous: bool = False
+
+
 _Table = dict[int, _Entry]
 
 
@@ -173,7 +259,9 @@ def _version_of(service: Service) -> type[Version]:
 
 def _table(service: Service, version: type[Version]) -> _Table:
     """Number -> what answers it. Procedure 0 is there in any case."""
-    table: _Table = {0: (version, NULL, lambda call: None)}
+    prog, vers = version._prog, version._vers
+    table: _Table = {0: _Entry(version, NULL, lambda call: None, (prog, vers, 0))}
+    blocking = getattr(service, "_blocking", False)
     for procedure in version._procedures.values():
         method = getattr(service, procedure.method)
         try:
@@ -182,5 +270,13 @@ def _table(service: Service, version: type[Version]) -> _Table:
             where = f"{type(service).__qualname__}.{procedure.method}"
             wanted = ", ".join(["call", *(f"arg{n + 1}" for n in range(len(procedure.arguments)))])
             raise UsageError(f"{where} must take ({wanted}): {error}") from None
-        table[procedure.number] = (version, procedure, method)
+        table[procedure.number] = _Entry(
+            version,
+            procedure,
+            method,
+            (prog, vers, procedure.number),
+            blocking or getattr(method, "_blocking", False),
+            getattr(method, "_oneway", False),
+            inspect.iscoroutinefunction(method),
+        )
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from rpcserver.xdr.schema import Schema, arguments_schema, schema_of
 
@@ -62,41 +62,6 @@ class Version:
         cls._procedures = {
             value.number: value for value in vars(cls).values() if isinstance(value, Procedure)
         }
-
-
-class Peer(NamedTuple):
-    """Who called, as the transport knows it.
-
-    ``transport`` is ``tcp``, ``udp``, ``unix`` or ``unixgram``; ``address`` and ``local`` (where
-    the call came in) are what ``socket`` gives: ``(host, port, ...)`` or a path; ``uid`` is the
-    user of a UNIX socket's other end, if the kernel told.
-    """
-
-    transport: str
-    address: Any
-    local: Any = None
-    uid: int | None = None
-
-    def __str__(self) -> str:
-        address = self.address
-        if not isinstance(address, tuple):
-            return f"{self.transport}:{address or 'unnamed'}"
-        host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        return f"{self.transport}://{host}:{address[1]}"
-
-
-class Call(NamedTuple):
-    """What a method can know about the call it answers.
-
-    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE, a
-    ``rpcserver.auth.SysCredential`` for AUTH_SYS.
-    """
-
-    peer: Peer
-    credential: Any
-    xid: int
-    version: type[Version]
-    procedure: Procedure[Any]
 
 
 class Service:

@@ -16,7 +16,8 @@ from rpcserver.errors import AuthError
 from rpcserver.protocols import pmap_prot, rpcb_prot
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.protocols.rpcb_prot import Rpcb
-from rpcserver.rpc.version import Call, Peer, Service
+from rpcserver.rpc.call import Call, Peer
+from rpcserver.rpc.version import Service
 from rpcserver.rpcbind import taddr
 from rpcserver.rpcbind.netid import Endpoint, uaddr
 from rpcserver.rpcbind.statistics import Statistics

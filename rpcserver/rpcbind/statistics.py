@@ -10,7 +10,7 @@ from rpcserver.protocols.rpcb_prot import (
     RpcbsAddrlist,
     RpcbStat,
 )
-from rpcserver.rpc.version import Call
+from rpcserver.rpc.call import Call
 
 MAX_PROGRAMS = 256
 """Programs whose lookups are counted one by one: anybody may ask for any."""

@@ -1,19 +1,39 @@
 """Servers: RPC on the ``socketserver`` classes, and ``serve()`` on top of them."""
 
+import os
+
 from rpcserver.servers.blocking import (
     TCPServer,
     ThreadingTCPServer,
     ThreadingUDPServer,
+    ThreadingUnixDatagramServer,
     ThreadingUnixStreamServer,
     UDPServer,
+    UnixDatagramServer,
     UnixStreamServer,
 )
+
+if hasattr(os, "fork"):
+    from rpcserver.servers.blocking import (
+        ForkingTCPServer as ForkingTCPServer,
+    )
+    from rpcserver.servers.blocking import (
+        ForkingUDPServer as ForkingUDPServer,
+    )
+    from rpcserver.servers.blocking import (
+        ForkingUnixDatagramServer as ForkingUnixDatagramServer,
+    )
+    from rpcserver.servers.blocking import (
+        ForkingUnixStreamServer as ForkingUnixStreamServer,
+    )
 
 __all__ = [
     "TCPServer",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
+    "ThreadingUnixDatagramServer",
     "ThreadingUnixStreamServer",
     "UDPServer",
+    "UnixDatagramServer",
     "UnixStreamServer",
 ]

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
-from rpcserver.auth import server_flavors
 from rpcserver.clients import connect
 from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
 from rpcserver.errors import CallError, NotReached, UsageError
@@ -22,24 +21,26 @@ from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.rpcbind.service import register_self
 from rpcserver.rpcbind.service import services as rpcbind_services
 from rpcserver.rpcbind.table import Table
-from rpcserver.servers import blocking
+from rpcserver.servers import base, blocking, methods
 
 logger = logging.getLogger("rpcserver")
 
 LISTEN = ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
 """Where a service listens unless it is told: the network is the user's explicit word."""
 
+_CLASSES = {
+    "tcp": "TCPServer",
+    "udp": "UDPServer",
+    "unix": "UnixStreamServer",
+    "unixgram": "UnixDatagramServer",
+}
 KINDS: dict[str, dict[str, Any]] = {
-    "sync": {
-        "tcp": blocking.TCPServer,
-        "udp": blocking.UDPServer,
-        "unix": blocking.UnixStreamServer,
-    },
-    "threads": {
-        "tcp": blocking.ThreadingTCPServer,
-        "udp": blocking.ThreadingUDPServer,
-        "unix": blocking.ThreadingUnixStreamServer,
-    },
+    kind: {
+        transport: getattr(blocking, f"{prefix}{name}")
+        for transport, name in _CLASSES.items()
+        if hasattr(blocking, f"{prefix}{name}")
+    }
+    for kind, prefix in (("sync", ""), ("threads", "Threading"), ("forks", "Forking"))
 }
 """kind -> transport -> server class"""
 
@@ -90,9 +91,9 @@ class Server:
             for listener in self.listeners:
                 selector.register(listener, selectors.EVENT_READ, listener)
             while not self._stop:
-                for key, _ in selector.select(blocking.POLL):
+                for key, _ in selector.select(base.POLL):
                     if key.data is not None and not self._stop:
-                        key.data.handle_request()
+                        key.data._handle_request_noblock()
                 for listener in self.listeners:
                     listener.service_actions()
 
@@ -147,7 +148,6 @@ def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str) -> Any:
         listener = server_class(address, engine)
     except OSError as error:
         raise UsageError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
-    listener.timeout = 0  # what was ready may have gone again
     return listener
 
 
@@ -172,7 +172,7 @@ def serve(
     """
     if not services:
         raise UsageError("there is no service to serve")
-    server = Server(ServerEngine(services, server_flavors()), listen, kind)
+    server = Server(methods.engine_for(services), listen, kind)
     try:
         if register:
             _register(server, rpcbind, replace, portmap)
@@ -189,9 +189,7 @@ def serve_portmap(listen: Sequence[str] | None = None, kind: str = DEFAULT_KIND)
     rpcbind's UNIX socket. Only processes on this host may register. Raises ``UsageError``.
     """
     table = Table()
-    server = Server(
-        ServerEngine(rpcbind_services(table), server_flavors()), listen or _portmap_urls(), kind
-    )
+    server = Server(methods.engine_for(rpcbind_services(table)), listen or _portmap_urls(), kind)
     places = [parse_url(url) for url in server.endpoints]
     for place in places:
         if not place.internet:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import socket
 import struct
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from rpcserver.rpc.version import Peer
+from rpcserver.rpc.call import Peer
 
 AF_UNIX = getattr(socket, "AF_UNIX", -1)
 MSG_TRUNC: int = getattr(socket, "MSG_TRUNC", 0)
@@ -43,12 +47,76 @@ def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
     return Peer(transport, address, connection.getsockname(), uid)
 
 
+class Waiter:
+    """Waits for a non-blocking connection: ``select``, or ``poll`` where there is one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._poll = select.poll() if hasattr(select, "poll") else None
+
+    def readable(self, seconds: float) -> tuple[bool, bool]:
+        """Whether there is something to read, and whether an urgent byte is there."""
+        if self._poll is None:
+            one = [self._connection]
+            ready, _, exceptional = select.select(one, [], one, seconds)
+            return bool(ready), bool(exceptional)
+        self._poll.register(self._connection, select.POLLIN | select.POLLPRI)
+        for _, events in self._poll.poll(math.ceil(seconds * 1000)):
+            urgent = bool(events & select.POLLPRI)
+            return bool(events & ~select.POLLPRI), urgent
+        return False, False
+
+    def send_all(self, data: bytes, seconds: float) -> bool:
+        """Send ``data``; whether that could be done in time."""
+        deadline = time.monotonic() + seconds
+        view = memoryview(data)
+        while True:
+            try:
+                view = view[self._connection.send(view) :]
+            except BlockingIOError:
+                pass
+            if not view:
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._writable(left)
+
+    def _writable(self, seconds: float) -> None:
+        if self._poll is None:
+            select.select([], [self._connection], [], seconds)
+        else:
+            self._poll.register(self._connection, select.POLLOUT)
+            self._poll.poll(math.ceil(seconds * 1000))
+
+
+def urgent(connection: socket.socket) -> Iterator[bytes]:
+    """The urgent byte of a connection, if there is one: TCP holds one at a time."""
+    with suppress(OSError):  # none is there, or none can be
+        if data := connection.recv(1, socket.MSG_OOB):
+            yield data
+
+
 def report_destination(sock: socket.socket) -> None:
     """Have the kernel say to which address each datagram was sent."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     elif _IP_PKTINFO is not None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def report_sender(sock: socket.socket) -> None:
+    """Have the kernel say which user sent each UNIX datagram."""
+    if hasattr(socket, "SO_PASSCRED"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+
+def sender(ancillary: Ancillary) -> int | None:
+    """The user who sent a datagram, if the kernel said so."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, getattr(socket, "SCM_CREDENTIALS", None)):
+            return int(_UCRED.unpack(data)[1])
+    return None
 
 
 def receive(sock: socket.socket, size: int) -> tuple[bytes, Ancillary, int, Any]:
@@ -93,9 +161,9 @@ def identity(path: str) -> tuple[int, int] | None:
     return None
 
 
-def remove_dead(path: str) -> None:
-    """Remove a socket file that nobody listens on."""
-    with suppress(OSError), socket.socket(AF_UNIX, socket.SOCK_STREAM) as probe:
+def remove_dead(path: str, kind: int) -> None:
+    """Remove a socket file of a ``kind`` (SOCK_STREAM, ...) that nobody listens on."""
+    with suppress(OSError), socket.socket(AF_UNIX, kind) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:

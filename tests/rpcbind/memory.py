@@ -4,14 +4,15 @@ from typing import Any
 
 from rpcserver.auth import NoneClient, server_flavors
 from rpcserver.errors import TimedOut
+from rpcserver.rpc.call import Peer
 from rpcserver.rpc.calls import ClientEngine
 from rpcserver.rpc.dispatch import ServerEngine
-from rpcserver.rpc.version import Peer, Procedure, Service, Version
+from rpcserver.rpc.version import Procedure, Service, Version
 from rpcserver.rpcbind import service
 from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint
 from rpcserver.rpcbind.table import Table
-from rpcserver.servers.blocking import answer
+from rpcserver.servers.methods import answer
 
 ROOT = Peer("unix", "", "/run/rpcbind.sock", uid=0)
 ALICE = Peer("unix", "", "/run/rpcbind.sock", uid=1000)

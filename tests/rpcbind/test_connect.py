@@ -13,8 +13,9 @@ from rpcserver.clients.connect import connect, locate, open_rpcbind, ping, regis
 from rpcserver.errors import NotReached, ProgMismatch, ProgUnavail, TimedOut, UsageError
 from rpcserver.protocols.pmap_prot import Mapping, PmapVersClient
 from rpcserver.protocols.rpcb_prot import Rpcbvers4Client
+from rpcserver.rpc.call import Call
 from rpcserver.rpc.dispatch import ServerEngine
-from rpcserver.rpc.version import AsyncClient, Call, Client, Procedure, Service, Version
+from rpcserver.rpc.version import AsyncClient, Client, Procedure, Service, Version
 from rpcserver.rpcbind import service
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.rpcbind.table import Registration, Table

@@ -9,8 +9,8 @@ from rpcserver.auth import server_flavors
 from rpcserver.errors import BadReply, GarbageArgs, NotReached, ProcUnavail, UsageError
 from rpcserver.protocols.pmap_prot import Mapping, PmapVersService
 from rpcserver.protocols.rpcb_prot import Rpcb, RpcblistPtr, Rpcbvers4Service, RpList
+from rpcserver.rpc.call import Call, Peer
 from rpcserver.rpc.dispatch import ServerEngine
-from rpcserver.rpc.version import Call, Peer
 from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.rpcbind.table import Registration

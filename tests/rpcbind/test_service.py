@@ -15,7 +15,7 @@ from rpcserver.protocols.rpcb_prot import (
     Rpcbvers4Client,
     RpcbversClient,
 )
-from rpcserver.rpc.version import Peer
+from rpcserver.rpc.call import Peer
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.rpcbind.service import Caller, caller, register_self
 from tests.rpcbind.memory import (

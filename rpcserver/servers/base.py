@@ -1,0 +1,243 @@
+"""What all server classes share: the engine, the limits, and the requests that are open."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import socketserver
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.record import MAX_FRAGMENTS, MAX_RECORD
+from rpcserver.rpc.version import Service
+from rpcserver.servers import methods, sockets
+from rpcserver.servers.child import Children
+
+logger = logging.getLogger("rpcserver")
+
+POLL = 0.5  # seconds between calls of service_actions, as in socketserver
+
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class RpcServer(socketserver.BaseServer):
+    """The base of ours. It takes services where socketserver takes a handler class.
+
+    Class variables, beside socketserver's own: ``time_limit`` (seconds that a call may take, told
+    to methods as ``call.deadline``), ``close_timeout`` (seconds that ``server_close`` gives to
+    calls in flight), ``dual_stack`` (whether an IPv6 socket takes IPv4, too).
+    """
+
+    transport = ""
+    time_limit: float | None = None
+    close_timeout = 10.0
+    dual_stack = False
+    request_queue_size = 128
+    address_family: int = socket.AF_INET
+    allow_reuse_address = True
+    handler_class: type[socketserver.BaseRequestHandler]
+    socket: socket.socket
+
+    def __init__(
+        self,
+        server_address: Any,
+        services: Sequence[Service] | ServerEngine,
+        bind_and_activate: bool = True,
+    ) -> None:
+        if not isinstance(services, ServerEngine):
+            services = methods.engine_for(services)
+        self.engine = services
+        self.children = Children()
+        if _forks(self):
+            methods.share_counters(self.engine)
+        self.closing = False
+        self.reached: Counter[str] = Counter()
+        self._owner = os.getpid()
+        self._requests: dict[int, Any] = {}
+        self._changed = threading.Condition()
+        if isinstance(server_address, tuple) and self.address_family == socket.AF_INET:
+            self.address_family = sockets.family(server_address[0])
+        super().__init__(server_address, self.handler_class, bind_and_activate)  # type: ignore[call-arg]
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            # Unless asked otherwise: netid and access lists say what they mean, and IPv4 may have
+            # the port.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not self.dual_stack)
+        super().server_bind()  # type: ignore[misc]
+
+    def server_activate(self) -> None:
+        super().server_activate()
+        self.socket.setblocking(False)  # what was ready may have gone again
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether nobody else is served while a method runs: there is no mix-in."""
+        return type(self).process_request is socketserver.BaseServer.process_request
+
+    def service_actions(self) -> None:
+        self.children.collect()
+        super().service_actions()
+
+    def limit_reached(self, limit: str, peer: object, text: str) -> None:
+        """Count, and say in the log, that a peer came to ``limit`` (the name of the setting)."""
+        self.reached[limit] += 1
+        logger.warning("%s: %s (%s)", peer, text, limit)
+
+    # --- one request, as in socketserver ------------------------------------------------------
+
+    def _handle_request_noblock(self) -> None:
+        """Take a request and have it processed. As the standard library's, but for ``prepare``,
+        which stands between ``verify_request`` and the mix-ins."""
+        try:
+            request, address = self.get_request()
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                self.out_of_descriptors(error)
+            return
+        try:
+            if self.verify_request(request, address) and self.prepare(request, address):
+                self.process_request(request, address)
+            else:
+                self.shutdown_request(request)
+        except Exception:  # noqa: BLE001  handle_error has it
+            self.handle_error(request, address)
+            self.shutdown_request(request)
+        except BaseException:
+            self.shutdown_request(request)
+            raise
+
+    def get_request(self) -> tuple[Any, Any]:
+        request, address = self._next_request()
+        with self._changed:
+            self._requests[id(request)] = request
+        return request, address
+
+    def _next_request(self) -> tuple[Any, Any]:
+        return super().get_request()
+
+    def prepare(self, request: Any, client_address: Any) -> bool:
+        """Whether a request that was verified is one for ``process_request``."""
+        return True
+
+    def out_of_descriptors(self, error: OSError) -> None:
+        """There are no more files or buffers for a request: wait until one is done, not long."""
+        self.limit_reached("RLIMIT_NOFILE", self.server_address, f"{error.strerror}: waiting")
+        with self._changed:
+            self._changed.wait(0.2)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        owner = os.getpid()
+        if owner != self._owner:  # ForkingMixIn's child
+            signal.signal(signal.SIGTERM, lambda *_: self.end_requests())
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent will say so
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            if os.getpid() != owner:  # a child of the handler's own; see ``in_child``
+                self.shutdown_request(request)
+                os._exit(0)
+
+    def close_request(self, request: Any) -> None:
+        super().close_request(request)
+        with self._changed:
+            self._requests.pop(id(request), None)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        logger.exception("%s: the server failed", client_address)
+
+    # --- its end ------------------------------------------------------------------------------
+
+    def end_requests(self) -> None:
+        """Read no further calls; safe in a signal handler."""
+        self.closing = True
+
+    def server_close(self) -> None:
+        self.end_requests()
+        deadline = time.monotonic() + self.close_timeout
+        with self._changed:
+            while self._requests and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            for request in self._requests.values():
+                if isinstance(request, socket.socket):
+                    sockets.shut(request, socket.SHUT_RDWR)
+        self.children.adopt(getattr(self, "active_children", None) or ())
+        self.children.end(deadline)
+        super().server_close()
+
+
+class StreamServer(RpcServer):
+    """What the servers for streams share.
+
+    Class variables: ``max_record`` and ``max_fragments`` (bytes and fragments of a call),
+    ``max_connections``; ``idle_timeout``, ``record_timeout`` and ``write_timeout`` (seconds
+    between calls, for a call that has begun to arrive, for replies to be taken). A connection
+    over a limit is closed, with a line in the log that names the limit.
+    """
+
+    max_record = MAX_RECORD
+    max_fragments = MAX_FRAGMENTS
+    max_connections = 4096
+    """open at the same time: what is left of memory and descriptors is for those who are there"""
+    idle_timeout = 3600.0
+    """instruments and mounts are silent for long; who is gone without a word must not stay"""
+    record_timeout = 60.0
+    """1 MiB in it is 18 KB/s"""
+    write_timeout = 60.0
+
+    def __init__(
+        self,
+        server_address: Any,
+        services: Sequence[Service] | ServerEngine,
+        bind_and_activate: bool = True,
+    ) -> None:
+        super().__init__(server_address, services, bind_and_activate)
+        if _forks(self):
+            # At its own number socketserver would wait for a connection to end.
+            self.__dict__.setdefault("max_children", self.max_connections + 1)
+
+    def _next_request(self) -> tuple[Any, Any]:
+        connection, address = super()._next_request()
+        if self.open_connections() >= self.max_connections:
+            connection.close()
+            text = f"turned away: {self.max_connections} connections are open"
+            self.limit_reached("max_connections", address, text)
+            raise ConnectionAbortedError(text)
+        connection.setblocking(False)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            # A reply must not wait for the acknowledgement of the one before.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, address
+
+    def open_connections(self) -> int:
+        """How many there are now, those of children included."""
+        active_children = getattr(self, "active_children", None) or ()
+        return len(self._requests) + len(active_children) + len(self.children)
+
+    def handle_out_of_band(self, request: Any, client_address: Any, data: bytes) -> None:
+        """Called with each urgent byte (RFC 793) that arrives on a connection; it is never part
+        of a record."""
+        self.reached["out_of_band"] += 1
+
+    def end_requests(self) -> None:
+        super().end_requests()
+        with self._changed:
+            for connection in list(self._requests.values()):
+                sockets.shut(connection, socket.SHUT_RD)
+
+    def server_close(self) -> None:
+        sockets.shut(self.socket, socket.SHUT_RDWR)  # no more connections while the calls finish
+        super().server_close()
+
+
+def _forks(server: RpcServer) -> bool:
+    mixin = getattr(socketserver, "ForkingMixIn", None)
+    return mixin is not None and isinstance(server, mixin)
