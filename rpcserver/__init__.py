@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
+    from rpcserver.servers.origin import load_service as load_service
     from rpcserver.servers.serve import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "blocking", "connect", "load", "oneway", "serve", "using"]
+__all__ = ["__version__", "blocking", "connect", "load", "load_service", "oneway", "serve", "using"]
 
 # Imported where they are first used, so that a missing generated file never stops the compiler.
 _HOMES = {
     "blocking": "rpcserver.rpc.call",
     "connect": "rpcserver.clients.connect",
     "load": "rpcserver.rpcgen",
+    "load_service": "rpcserver.servers.origin",
     "oneway": "rpcserver.rpc.call",
     "serve": "rpcserver.servers.serve",
     "using": "rpcserver.rpc.version",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from importlib import import_module
-from operator import attrgetter
-from typing import Any
 
 import click
 
 import rpcserver
 from rpcserver.cli.options import rpcbind_option
 from rpcserver.cli.running import run
-from rpcserver.errors import UsageError
-from rpcserver.rpc import Service
+from rpcserver.servers.origin import load_service
 from rpcserver.servers.serve import DEFAULT_KIND, KINDS, LISTEN
 
 
@@ -69,37 +64,3 @@ def serve(
             replace=replace,
         )
     )
-
-
-def load_service(place: str) -> Service:
-    """The service that ``MODULE:NAME`` means.
-
-    Raises ``UsageError`` if there is none; what the user's own code raises is passed on.
-    """
-    module_name, _, name = place.partition(":")
-    if not module_name or not name:
-        raise UsageError(f"{place!r} is not MODULE:NAME")
-    found: Any = _module(module_name)
-    try:
-        found = attrgetter(name)(found)
-    except AttributeError:
-        raise UsageError(f"module {module_name!r} has no {name!r}") from None
-    if isinstance(found, type) or not isinstance(found, Service):
-        try:
-            inspect.signature(found).bind()
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{place} cannot be called without arguments: {error}") from None
-        found = found()
-    if not isinstance(found, Service):
-        raise UsageError(f"{place} is no service, nor does it make one: {found!r:.80}")
-    return found
-
-
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        # Not a module that this one imports.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise UsageError(f"there is no module {name!r} here or on Python's path") from None

@@ -167,9 +167,14 @@ class Invocation:
         return self._entry.asynchronous
 
     @property
-    def method(self) -> Callable[..., Any]:
-        """What answers the call; it gets ``call`` and ``arguments``."""
-        return self._entry.method
+    def service(self) -> Service:
+        """Whose method answers the call."""
+        return self._entry.service
+
+    @property
+    def name(self) -> str:
+        """``Class.method``, for messages."""
+        return f"{type(self.service).__qualname__}.{self.call.procedure.method}"
 
     def run(self) -> Any:
         """Call the method: its result, or an awaitable of it from an ``async def``."""
@@ -238,6 +243,7 @@ _OUTCOMES: dict[type[BaseException], str] = {
 class _Entry(NamedTuple):
     """What answers the calls of one procedure."""
 
+    service: Service
     version: type[Version]
     procedure: Procedure[Any]
     method: Callable[..., Any]
@@ -260,7 +266,7 @@ def _version_of(service: Service) -> type[Version]:
 def _table(service: Service, version: type[Version]) -> _Table:
     """Number -> what answers it. Procedure 0 is there in any case."""
     prog, vers = version._prog, version._vers
-    table: _Table = {0: _Entry(version, NULL, lambda call: None, (prog, vers, 0))}
+    table: _Table = {0: _Entry(service, version, NULL, lambda call: None, (prog, vers, 0))}
     blocking = getattr(service, "_blocking", False)
     for procedure in version._procedures.values():
         method = getattr(service, procedure.method)
@@ -271,6 +277,7 @@ def _table(service: Service, version: type[Version]) -> _Table:
             wanted = ", ".join(["call", *(f"arg{n + 1}" for n in range(len(procedure.arguments)))])
             raise UsageError(f"{where} must take ({wanted}): {error}") from None
         table[procedure.number] = _Entry(
+            service,
             version,
             procedure,
             method,

@@ -69,6 +69,7 @@ class Service:
     class below it has the methods, each called with a ``Call`` and the arguments."""
 
     _version: ClassVar[type[Version]]
+    _origin: str | None = None  # MODULE:NAME, from which other processes make it once more
 
     def __init_subclass__(cls, *, version: type[Version] | None = None) -> None:
         super().__init_subclass__()

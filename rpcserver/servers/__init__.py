@@ -12,6 +12,13 @@ from rpcserver.servers.blocking import (
     UnixDatagramServer,
     UnixStreamServer,
 )
+from rpcserver.servers.multiplex import (
+    MultiplexingMixIn,
+    MultiplexingTCPServer,
+    MultiplexingUDPServer,
+    MultiplexingUnixDatagramServer,
+    MultiplexingUnixStreamServer,
+)
 
 if hasattr(os, "fork"):
     from rpcserver.servers.blocking import (
@@ -28,6 +35,11 @@ if hasattr(os, "fork"):
     )
 
 __all__ = [
+    "MultiplexingMixIn",
+    "MultiplexingTCPServer",
+    "MultiplexingUDPServer",
+    "MultiplexingUnixDatagramServer",
+    "MultiplexingUnixStreamServer",
     "TCPServer",
     "ThreadingTCPServer",
     "ThreadingUDPServer",

@@ -19,11 +19,11 @@ from rpcserver.rpc.record import MAX_FRAGMENTS, MAX_RECORD
 from rpcserver.rpc.version import Service
 from rpcserver.servers import methods, sockets
 from rpcserver.servers.child import Children
+from rpcserver.servers.loop import POLL, EventLoop
 
 logger = logging.getLogger("rpcserver")
 
-POLL = 0.5  # seconds between calls of service_actions, as in socketserver
-
+_MAX_CHILDREN = 40  # ForkingMixIn's
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -58,6 +58,8 @@ class RpcServer(socketserver.BaseServer):
         if _forks(self):
             methods.share_counters(self.engine)
         self.closing = False
+        self.taken = 0
+        self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
         self._owner = os.getpid()
         self._requests: dict[int, Any] = {}
@@ -91,17 +93,35 @@ class RpcServer(socketserver.BaseServer):
         self.reached[limit] += 1
         logger.warning("%s: %s (%s)", peer, text, limit)
 
+    # --- in a loop with others ----------------------------------------------------------------
+
+    def attach(self, loop: EventLoop, methods: Any) -> None:
+        """Have ``loop`` call this server from now on, and ``methods`` run the methods if this
+        server's own threads do not."""
+        self.loop = loop
+        loop.add_reader(self.socket, self._handle_request_noblock)
+
+    def detach(self) -> None:
+        """Take no more requests; those that are there go on."""
+        if self.loop is not None:
+            self.loop.remove_reader(self.socket)
+
     # --- one request, as in socketserver ------------------------------------------------------
 
-    def _handle_request_noblock(self) -> None:
-        """Take a request and have it processed. As the standard library's, but for ``prepare``,
-        which stands between ``verify_request`` and the mix-ins."""
+    def _handle_request_noblock(self) -> bool:
+        """Take a request and have it processed; whether there may be more.
+
+        As the standard library's, but for ``prepare``, which stands between ``verify_request`` and
+        the mix-ins.
+        """
         try:
             request, address = self.get_request()
+        except BlockingIOError:
+            return False
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 self.out_of_descriptors(error)
-            return
+            return True
         try:
             if self.verify_request(request, address) and self.prepare(request, address):
                 self.process_request(request, address)
@@ -113,11 +133,13 @@ class RpcServer(socketserver.BaseServer):
         except BaseException:
             self.shutdown_request(request)
             raise
+        return True
 
     def get_request(self) -> tuple[Any, Any]:
         request, address = self._next_request()
         with self._changed:
             self._requests[id(request)] = request
+            self.taken += 1
         return request, address
 
     def _next_request(self) -> tuple[Any, Any]:
@@ -128,10 +150,14 @@ class RpcServer(socketserver.BaseServer):
         return True
 
     def out_of_descriptors(self, error: OSError) -> None:
-        """There are no more files or buffers for a request: wait until one is done, not long."""
+        """There are no more files or buffers for a request."""
         self.limit_reached("RLIMIT_NOFILE", self.server_address, f"{error.strerror}: waiting")
+        self.pause(POLL)
+
+    def pause(self, seconds: float) -> None:
+        """Take no requests until one is done, or for so long."""
         with self._changed:
-            self._changed.wait(0.2)
+            self._changed.wait(seconds)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         owner = os.getpid()
@@ -163,15 +189,19 @@ class RpcServer(socketserver.BaseServer):
     def server_close(self) -> None:
         self.end_requests()
         deadline = time.monotonic() + self.close_timeout
+        self.wait_for_requests(deadline)
+        self.children.adopt(getattr(self, "active_children", None) or ())
+        self.children.end(deadline)
+        super().server_close()
+
+    def wait_for_requests(self, deadline: float) -> None:
+        """Let calls in flight finish, until ``deadline`` (``time.monotonic``), and end the rest."""
         with self._changed:
             while self._requests and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
             for request in self._requests.values():
                 if isinstance(request, socket.socket):
                     sockets.shut(request, socket.SHUT_RDWR)
-        self.children.adopt(getattr(self, "active_children", None) or ())
-        self.children.end(deadline)
-        super().server_close()
 
 
 class StreamServer(RpcServer):
@@ -200,9 +230,9 @@ class StreamServer(RpcServer):
         bind_and_activate: bool = True,
     ) -> None:
         super().__init__(server_address, services, bind_and_activate)
-        if _forks(self):
-            # At its own number socketserver would wait for a connection to end.
-            self.__dict__.setdefault("max_children", self.max_connections + 1)
+        if getattr(self, "max_children", None) == _MAX_CHILDREN:
+            # At that number socketserver would wait for a connection to end.
+            self.max_children = self.max_connections + 1
 
     def _next_request(self) -> tuple[Any, Any]:
         connection, address = super()._next_request()

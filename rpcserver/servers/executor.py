@@ -1,0 +1,163 @@
+"""Who runs the methods of a multiplexed server: the loop, its executor, or an event loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from typing import Any, Final
+
+from rpcserver.errors import UsageError
+from rpcserver.rpc.call import Call
+from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.version import Service
+from rpcserver.servers.child import InChild
+from rpcserver.servers.loop import EventLoop
+from rpcserver.servers.origin import load_service, origin_of
+
+logger = logging.getLogger("rpcserver")
+
+MAX_WORKERS = 32
+"""Threads for methods marked as blocking. They wait more than they work; each costs some memory,
+and whatever they wait for (a database, a disk) takes no more at once either."""
+
+SLOW = 0.1
+"""Seconds that a method may hold the loop without a warning: everybody else waits for it."""
+
+
+class Later:
+    """What ``Methods.start`` returns for a call whose reply comes later."""
+
+
+LATER: Final = Later()
+
+Done = Callable[[bytes | None], object]
+
+
+class Methods:
+    """Runs methods for ``loop``, those marked as blocking in what ``make_executor`` makes.
+
+    Whatever executor that is, if it is not one of threads, arguments and results are pickled.
+    """
+
+    def __init__(
+        self, loop: EventLoop, make_executor: Callable[[], Executor] | None = None
+    ) -> None:
+        self._loop = loop
+        self._make_executor = make_executor or _threads
+        self._executor: Executor | None = None
+
+    def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
+        """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread."""
+        if invocation.blocking:
+            return self._submit(invocation, done)
+        try:
+            result = invocation.run()
+            if invocation.asynchronous:
+                return self._when_done(self._loop.create_task(result), invocation, done)
+            if isinstance(result, InChild):
+                return self._submit(invocation, done, result)
+            if hasattr(result, "__await__"):
+                return self._when_done(self._loop.create_task(_wait(result)), invocation, done)
+        except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
+            return invocation.fail(error, time.monotonic())
+        now = time.monotonic()
+        if now - invocation.begun > SLOW:
+            logger.warning(
+                "%s held the loop for %d ms: while it ran nobody else was served;"
+                " @rpcserver.blocking gives it a thread",
+                invocation.name,
+                (now - invocation.begun) * 1000,
+            )
+        return invocation.reply(result, now)
+
+    def close(self) -> None:
+        """Start nothing more; what runs is not waited for."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, invocation: Invocation, done: Done, work: InChild | None = None) -> Later:
+        try:
+            future = self._pass_on(invocation, work)
+        except BrokenExecutor as error:  # a process of it died; the next ones are new
+            logger.error("the executor is replaced: %s", error)
+            self.close()
+            self._executor = None
+            future = self._pass_on(invocation, work)
+        return self._when_done(future, invocation, done)
+
+    def _pass_on(self, invocation: Invocation, work: InChild | None) -> Any:
+        if self._executor is None:
+            self._executor = self._make_executor()
+        if isinstance(self._executor, ThreadPoolExecutor):
+            return self._executor.submit(resolved, work or InChild(invocation.run, ()))
+        if work is not None:
+            return self._executor.submit(resolved, work)
+        origin = origin_of(invocation.service)
+        return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation))
+
+    def _when_done(self, future: Any, invocation: Invocation, done: Done) -> Later:
+        def finished(future: Any) -> None:
+            try:
+                reply = invocation.reply(future.result(), time.monotonic())
+            except BaseException as error:  # noqa: BLE001  a cancelled one is answered, too
+                reply = invocation.fail(error, time.monotonic())
+            done(reply)
+
+        def pass_back(future: Any) -> None:
+            try:
+                self._loop.call_soon_threadsafe(finished, future)
+            except RuntimeError:
+                pass  # the loop has ended without it
+
+        future.add_done_callback(pass_back)
+        return LATER
+
+
+def resolved(work: InChild) -> Any:
+    """What comes out of it in the end, with the calling thread waiting for it."""
+    result = work.run()
+    if isinstance(result, InChild):
+        result = result.run()
+    if hasattr(result, "__await__"):
+        from rpcserver.servers import background
+
+        result = background.run(result)
+    return result
+
+
+def _threads() -> Executor:
+    return ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="rpcserver-method")
+
+
+async def _wait(awaitable: Any) -> Any:
+    return await awaitable
+
+
+_services: dict[tuple[int, str], Service] = {}
+"""by process and MODULE:NAME"""
+
+
+def _snapshot(invocation: Invocation) -> bytes:
+    """The call as another process can have it: its version by reference, no connection."""
+    call = invocation.call
+    parts = (call.peer, call.credential, call.xid, call.version, call.procedure.number)
+    method = call.procedure.method
+    try:
+        return pickle.dumps((parts, call.deadline, method, invocation.arguments))
+    except Exception as error:
+        raise UsageError(f"{invocation.name}: a call that cannot be pickled: {error}") from error
+
+
+def _call_elsewhere(origin: str, snapshot: bytes) -> Any:
+    key = os.getpid(), origin
+    service = _services.get(key)
+    if service is None:
+        service = _services[key] = load_service(origin)
+    (peer, credential, xid, version, number), deadline, method, arguments = pickle.loads(snapshot)
+    procedure = next(each for each in version._procedures.values() if each.number == number)
+    call = Call(peer, credential, xid, version, procedure, None, deadline)
+    return resolved(InChild(getattr(service, method), (call, *arguments)))

@@ -1,0 +1,191 @@
+"""Multiplexing: one thread, many connections, each with many calls in flight.
+
+``class MultiplexingTCPServer(MultiplexingMixIn, TCPServer): pass``. One loop may drive any number
+of such servers, and others beside them; see ``rpcserver.serve``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from rpcserver.servers import sockets
+from rpcserver.servers.base import RpcServer
+from rpcserver.servers.blocking import (
+    TCPServer,
+    UDPServer,
+    UnixDatagramServer,
+    UnixStreamServer,
+)
+from rpcserver.servers.executor import Later, Methods
+from rpcserver.servers.handlers import Datagram
+from rpcserver.servers.loop import POLL, EventLoop, Loop
+from rpcserver.servers.multiplexed import MultiplexedStream
+
+_TURNS = 64  # requests of one listener before others have their turn
+
+
+class MultiplexingMixIn(RpcServer):
+    """Put first, as ``ThreadingMixIn`` is.
+
+    Class variables: ``executor``, what makes the ``concurrent.futures.Executor`` for methods
+    marked as blocking (default: threads); ``max_in_flight`` (calls of a connection, or of all
+    datagrams, that may wait for their methods) and ``max_queued`` (bytes of replies that a
+    connection has not taken): at either, nothing more is read until it is less.
+    """
+
+    methods: Methods
+    urgent: sockets.UrgentWatch
+    executor: Callable[[], Executor] | None = None
+    max_in_flight = 256
+    """what one client may have waiting in front of the others' calls"""
+    max_queued = 1 << 20
+    """a window of a fast network; beyond, the client is what is slow"""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.streams: set[MultiplexedStream] = set()
+        self._own_loop: Loop | None = None
+        self._paused_until: float | None = None
+        self._swept = 0.0
+        self._stop = False
+        self._stopped = threading.Event()
+        self._stopped.set()
+        super().__init__(*args, **options)
+
+    # --- its loop -----------------------------------------------------------------------------
+
+    def attach(self, loop: EventLoop, methods: Methods) -> None:
+        self.loop, self.methods = loop, methods
+        self.urgent = sockets.UrgentWatch(loop)
+        loop.add_reader(self.socket, self._acceptable)
+
+    def detach(self) -> None:
+        super().detach()
+        self._paused_until = None
+
+    def serve_forever(self, poll_interval: float = POLL) -> None:
+        loop = self._loop_of_its_own()
+        self._stopped.clear()
+        try:
+            loop.run(lambda: self._stop, self.service_actions, poll_interval)
+        finally:
+            self._stop = False
+            self._stopped.set()
+
+    def shutdown(self) -> None:
+        self._stop = True
+        self._loop_of_its_own().wake()
+        self._stopped.wait()
+
+    def handle_request(self) -> None:
+        """Serve what there is until one more request was taken, or ``timeout`` is over."""
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        before = self.taken
+
+        def enough() -> bool:
+            return self.taken != before or (deadline is not None and time.monotonic() > deadline)
+
+        poll = POLL if self.timeout is None else min(POLL, self.timeout)
+        self._loop_of_its_own().run(enough, self.service_actions, poll)
+        if self.taken == before:
+            self.handle_timeout()
+
+    def _loop_of_its_own(self) -> Loop:
+        if self._own_loop is None:
+            self._own_loop = Loop()
+            self.attach(self._own_loop, Methods(self._own_loop, self.executor))
+        return self._own_loop
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        now = time.monotonic()
+        if self._paused_until is not None and now >= self._paused_until:
+            self.resume()
+        if now - self._swept >= POLL:
+            self._swept = now
+            for stream in list(self.streams):
+                stream.check(now)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether there is anything to finish."""
+        return bool(self._requests)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _acceptable(self) -> None:
+        for _ in range(_TURNS):
+            if self._paused_until is not None or not self._handle_request_noblock():
+                return
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if isinstance(request, Datagram):
+            self._answer(request, client_address)
+        else:
+            self.streams.add(MultiplexedStream(self, request, client_address))
+
+    def _answer(self: Any, request: Datagram, client_address: Any) -> None:
+        def done(reply: bytes | None) -> None:
+            if reply is not None:
+                self.send_reply(reply, request.ancillary, client_address)
+            self.shutdown_request(request)
+            self.resume()
+
+        assert request.invocation is not None
+        reply = self.methods.start(request.invocation, done)
+        if not isinstance(reply, Later):
+            done(reply)
+        elif len(self._requests) >= self.max_in_flight:
+            self.pause(POLL)  # the kernel has a queue for the others
+
+    def pause(self, seconds: float) -> None:
+        super().detach()
+        self._paused_until = time.monotonic() + seconds
+
+    def resume(self) -> None:
+        """Take requests again, if none were taken."""
+        if self._paused_until is not None and self.loop is not None and not self.closing:
+            self.loop.add_reader(self.socket, self._acceptable)
+        self._paused_until = None
+
+    # --- its end ------------------------------------------------------------------------------
+
+    def wait_for_requests(self, deadline: float) -> None:
+        if self._own_loop is not None:
+            self._own_loop.run(
+                lambda: not self._requests or time.monotonic() >= deadline,
+                self.service_actions,
+                poll=0.05,
+            )
+        for stream in list(self.streams):
+            stream.close()
+
+    def server_close(self) -> None:
+        self.detach()
+        super().server_close()
+        if self.loop is not None:
+            self.urgent.close()
+        if self._own_loop is not None:
+            self.methods.close()
+            self._own_loop.close()
+            self._own_loop = None
+        self.loop = None
+
+
+class MultiplexingTCPServer(MultiplexingMixIn, TCPServer):
+    """``TCPServer`` that serves all its connections in one thread."""
+
+
+class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
+    """``UDPServer`` whose blocking methods run in an executor."""
+
+
+class MultiplexingUnixStreamServer(MultiplexingMixIn, UnixStreamServer):
+    """``UnixStreamServer`` that serves all its connections in one thread."""
+
+
+class MultiplexingUnixDatagramServer(MultiplexingMixIn, UnixDatagramServer):
+    """``UnixDatagramServer`` whose blocking methods run in an executor."""

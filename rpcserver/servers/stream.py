@@ -1,0 +1,102 @@
+"""One connection, whoever waits for it: what has arrived, and how long it may take."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rpcserver.rpc.call import Connection
+from rpcserver.rpc.record import RecordReader
+from rpcserver.servers import sockets
+
+logger = logging.getLogger("rpcserver")
+
+BATCH = 64 << 10
+"""Bytes of replies that wait for one another before they are sent."""
+
+_READ_SIZE = 64 << 10  # more at once would have the kernel map and unmap memory each time
+
+_MISSING = {"idle_timeout": "no call", "record_timeout": "no whole call"}
+
+
+class LimitError(Exception):
+    """A connection came to the limit ``name``."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class Stream:
+    """The calls that come over a connection."""
+
+    def __init__(self, server: Any, request: socket.socket, client_address: Any) -> None:
+        self.server = server
+        self.request = request
+        self.client_address = client_address
+        self.peer = sockets.peer_of(request, server.transport, client_address)
+        self.connection = Connection()
+        self._reader = RecordReader(server.max_record, server.max_fragments)
+        self._since = time.monotonic()  # the last call, or the beginning of one that is not whole
+        self._between = True
+        logger.debug("%s: connected", self.peer)
+
+    @property
+    def between_records(self) -> bool:
+        """Whether no call has begun to arrive that is not whole."""
+        return self._reader.between_records
+
+    def read(self) -> Iterable[bytes] | None:
+        """The records that are whole now, or ``None`` at the end of the stream.
+
+        Raises ``BlockingIOError`` if nothing is there, ``OSError`` if the connection is lost, and
+        ``RecordError``, also when the records are taken.
+        """
+        room = self._reader.room()
+        if room is None:
+            data = self.request.recv(_READ_SIZE)
+            return self._reader.feed(data) if data else None
+        with room:
+            count = self.request.recv_into(room)
+        return self._reader.filled(count) if count else None
+
+    def answered(self, any_record: bool) -> None:
+        """All that was read is answered; ``any_record``: there were calls in it."""
+        between = self._reader.between_records
+        if any_record or between or self._between:
+            self._since = time.monotonic()
+        self._between = between
+
+    def expires(self) -> tuple[str, float]:
+        """When the next call must have come (``time.monotonic``), and the limit that says so."""
+        name = "idle_timeout" if self._between else "record_timeout"
+        return name, self._since + getattr(self.server, name)
+
+    def expired(self, name: str) -> LimitError:
+        """What is to be said then."""
+        return LimitError(name, f"{_MISSING[name]} for {getattr(self.server, name):g} seconds")
+
+    def not_taken(self) -> LimitError:
+        """What is to be said of a peer that does not read."""
+        seconds = self.server.write_timeout
+        return LimitError("write_timeout", f"replies were not taken for {seconds:g} seconds")
+
+    def report(self, error: Exception) -> None:
+        """Say why the connection ends."""
+        if isinstance(error, OSError):
+            logger.debug("%s: %s", self.peer, error)
+        else:
+            name = getattr(error, "name", "max_record")
+            self.server.limit_reached(name, self.peer, f"{error}; closed")
+
+    def closed(self) -> None:
+        """Call what wants to know that the connection is gone."""
+        for hook in self.connection.closed():
+            try:
+                hook()
+            except Exception:
+                logger.exception("a hook for the end of a connection failed")
+        logger.debug("%s: gone", self.peer)
