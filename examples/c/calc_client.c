@@ -1,17 +1,20 @@
 /*
  * Calls everything in idl/calc.x and checks every answer.
  *
- *     calc_client HOST PORT tcp|udp [none|sys [VERSION [CHECK]]]
+ *     calc_client HOST PORT tcp|udp|tcp6|udp6 [none|sys [VERSION [CHECK]]]
+ *     calc_client PATH - local [none|sys [VERSION [CHECK]]]
  *
  * VERSION is 1, 2 or all; CHECK is the name of one group of calls, as printed, or all.
  * A line per call; exit status 0 when all answers were right, 1 when one was not or none came,
  * 2 for a wrong command line.  The server's rpcbind is not asked.  The calls are in calc_checks.c.
  */
 #include <netdb.h>
+#include <netconfig.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "calc_checks.h"
 
@@ -21,7 +24,9 @@ enum { STREAM_BUFFER = 4096, DATAGRAM = 65000 };
 bool_t over_tcp, with_auth_sys;
 gid_t our_gids[3] = { OUR_GID, 10, 4294967294u };
 
-static struct sockaddr_in server;
+static const char *netid;
+static struct sockaddr_storage server;
+static socklen_t server_length;
 
 /* ---- connecting ------------------------------------------------------------------------- */
 
@@ -29,11 +34,27 @@ static struct sockaddr_in server;
 CLIENT *connect_to(rpcprog_t program, rpcvers_t version)
 {
     struct timeval retry = { 1, 0 };
+    struct sockaddr_in *ipv4 = (struct sockaddr_in *)&server;
     int fd = RPC_ANYSOCK;
-    CLIENT *client = over_tcp
-        ? clnttcp_create(&server, program, version, &fd, STREAM_BUFFER, STREAM_BUFFER)
-        : clntudp_bufcreate(&server, program, version, retry, &fd, DATAGRAM, DATAGRAM);
+    CLIENT *client;
 
+    /* The two calls of old programs, and what has replaced them. */
+    if (strcmp(netid, "tcp") == 0)
+        client = clnttcp_create(ipv4, program, version, &fd, STREAM_BUFFER, STREAM_BUFFER);
+    else if (strcmp(netid, "udp") == 0)
+        client = clntudp_bufcreate(ipv4, program, version, retry, &fd, DATAGRAM, DATAGRAM);
+    else {
+        struct netbuf address = { sizeof server, server_length, &server };
+        struct netconfig *transport = getnetconfigent(netid);
+        u_int size = over_tcp ? STREAM_BUFFER : DATAGRAM;
+
+        if (transport == NULL) {
+            fprintf(stderr, "calc_client: /etc/netconfig has no %s\n", netid);
+            exit(1);
+        }
+        client = clnt_tli_create(RPC_ANYFD, transport, &address, program, version, size, size);
+        freenetconfigent(transport);
+    }
     if (client == NULL) {
         clnt_pcreateerror("calc_client");
         exit(1);
@@ -55,7 +76,8 @@ void disconnect(CLIENT *client)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: calc_client HOST PORT tcp|udp [none|sys [1|2|all [CHECK]]]\nCHECK is all");
+    fprintf(stderr, "usage: calc_client HOST PORT tcp|udp|tcp6|udp6|local [none|sys [1|2|all [CHECK]]]\n"
+                    "CHECK is all");
     for (const struct check *check = checks; check->name != NULL; check++)
         fprintf(stderr, ", %s", check->name);
     fprintf(stderr, "\n");
@@ -73,13 +95,24 @@ static bool_t is(const char *given, const char *yes, const char *no)
 static void find_server(const char *host, const char *port)
 {
     struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found;
-    int error = getaddrinfo(host, port, &hints, &found);
+    int error;
 
+    if (strcmp(netid, "local") == 0) {
+        struct sockaddr_un *path = (struct sockaddr_un *)&server;
+        path->sun_family = AF_UNIX;
+        snprintf(path->sun_path, sizeof path->sun_path, "%s", host);
+        server_length = sizeof *path;
+        return;
+    }
+    if (strchr(netid, '6') != NULL)
+        hints.ai_family = AF_INET6;
+    error = getaddrinfo(host, port, &hints, &found);
     if (error != 0) {
         fprintf(stderr, "calc_client: %s, port %s: %s\n", host, port, gai_strerror(error));
         exit(1);
     }
-    memcpy(&server, found->ai_addr, sizeof server);
+    memcpy(&server, found->ai_addr, found->ai_addrlen);
+    server_length = found->ai_addrlen;
     freeaddrinfo(found);
 }
 
@@ -90,7 +123,10 @@ int main(int argc, char **argv)
 
     if (argc < 4 || argc > 7)
         usage();
-    over_tcp = is(argv[3], "tcp", "udp");
+    netid = argv[3];
+    over_tcp = strcmp(netid, "local") == 0 || strncmp(netid, "tcp", 3) == 0;
+    if (!over_tcp && strncmp(netid, "udp", 3) != 0)
+        usage();
     with_auth_sys = argc > 4 && is(argv[4], "sys", "none");
     find_server(argv[1], argv[2]);
     for (const struct check *check = checks; check->name != NULL; check++) {

@@ -1,4 +1,4 @@
-"""Blocking channels: calls over TCP, UDP and UNIX stream sockets.
+"""Blocking channels: calls over TCP, UDP and UNIX sockets.
 
 A channel may be used by many threads: each call is sent at once, and whichever caller waits reads
 the replies for all of them.
@@ -36,6 +36,7 @@ LAST_RETRY = 8.0
 """Seconds between two sendings, at most."""
 
 _READ_SIZE = 64 << 10
+_DATAGRAM_SIZE = 256 << 10  # of UNIX datagrams; UDP has 64 KiB
 
 
 class BlockingChannel:
@@ -220,7 +221,7 @@ class StreamChannel(BlockingChannel):
 
 
 class DatagramChannel(BlockingChannel):
-    """Calls over UDP, each sent again after 0.5, 1, 2 ... seconds until it is answered.
+    """Calls over UDP or UNIX datagrams, sent again after 0.5, 1, 2 ... seconds until answered.
 
     A procedure may so run more than once. Only the address that was asked is listened to.
     """
@@ -237,7 +238,7 @@ class DatagramChannel(BlockingChannel):
 
     def _read(self, sock: socket.socket) -> Iterable[bytes]:
         try:
-            return (sock.recv(_READ_SIZE),)
+            return (sock.recv(_DATAGRAM_SIZE),)
         except BlockingIOError:
             return ()
 
@@ -277,6 +278,8 @@ def _connected(endpoint: Endpoint, timeout: float) -> socket.socket:
         sock = socket.socket(family, kind)
         try:
             sock.settimeout(timeout)
+            if endpoint.transport == "unixgram":
+                sock.bind("")  # a name of the kernel's own: without one none could answer
             sock.connect(address)
             if endpoint.transport == "tcp":
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -54,7 +54,8 @@ class CalcC:
     ) -> "subprocess.CompletedProcess[str]":
         """Run calc_client; exit status 0 means that every answer was the right one.
 
-        transport: tcp, udp; auth: none, sys; version: 1, 2, all; check: a group or all.
+        transport: tcp, udp, tcp6, udp6, local (then host is the path); auth: none, sys;
+        version: 1, 2, all; check: a group or all.
         """
         argv = [str(self.client), host, str(port), transport, auth, version, check]
         return subprocess.run(

@@ -2,17 +2,15 @@
 
 from typing import Any
 
+from rpcserver import testing
 from rpcserver.auth import NoneClient, server_flavors
-from rpcserver.errors import TimedOut
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.calls import ClientEngine
 from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.version import Procedure, Service, Version
 from rpcserver.rpcbind import service
 from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint
 from rpcserver.rpcbind.table import Table
-from rpcserver.servers.methods import answer
 
 ROOT = Peer("unix", "", "/run/rpcbind.sock", uid=0)
 ALICE = Peer("unix", "", "/run/rpcbind.sock", uid=1000)
@@ -22,15 +20,12 @@ TCP6 = Peer("tcp", ("::1", 40000, 0, 0), ("::1", 111, 0, 0))
 STRANGER = Peer("tcp", ("198.51.100.1", 40000), ("198.51.100.2", 111))
 
 
-class MemoryChannel:
-    """Calls an engine as `peer` would; silence is a time-out."""
+class MemoryChannel(testing.MemoryChannel):
+    """It remembers what was called."""
 
     def __init__(self, engine: ServerEngine, peer: Peer) -> None:
-        self.engine = engine
-        self.peer = peer
-        self.closed = False
+        super().__init__(engine, NoneClient(), peer)
         self.called: list[str] = []
-        self._client = ClientEngine(NoneClient(), 1)
 
     def call(
         self,
@@ -40,15 +35,7 @@ class MemoryChannel:
         **options: Any,
     ) -> Any:
         self.called.append(f"{version._vers} {procedure.method}")
-        pending = self._client.begin(version, procedure, arguments)
-        reply = answer(self.engine, pending.message, self.peer)
-        if reply is None:
-            raise TimedOut("silence")
-        self._client.receive(reply)
-        return pending.result()
-
-    def close(self) -> None:
-        self.closed = True
+        return super().call(version, procedure, arguments, **options)
 
 
 class MemoryRpcbind:

@@ -1,4 +1,4 @@
-"""For the tests of people who use rpcserver: random values of XDR types (needs ``hypothesis``)."""
+"""Random values of XDR types, for hypothesis."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ _INTEGERS = {
 }
 
 
-def values(designator: Any, *, max_size: int = 8) -> st.SearchStrategy[Any]:
-    """A hypothesis strategy for valid values of an XDR type.
-
-    ``max_size`` is how many elements or bytes something has at most, where the type's own limit
-    is not smaller. Strings come with bytes that are no UTF-8, too.
-    """
+def strategy(designator: Any, max_size: int) -> st.SearchStrategy[Any]:
+    """What ``rpcserver.testing.values`` gives."""
     return _Strategies(max_size).of(schema_of(designator))
 
 
