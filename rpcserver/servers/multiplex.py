@@ -77,7 +77,8 @@ class MultiplexingMixIn(RpcServer):
 
     def shutdown(self) -> None:
         self._stop = True
-        self._loop_of_its_own().wake()
+        if self._own_loop is not None:
+            self._own_loop.wake()
         self._stopped.wait()
 
     def handle_request(self) -> None:
