@@ -114,7 +114,14 @@ class UsageError(RpcServerError):
 
 
 class RecordError(RpcServerError):
-    """A byte stream that breaks record marking or its limits (RFC 5531 section 11)."""
+    """A byte stream that breaks record marking or its limits (RFC 5531 section 11).
+
+    ``limit`` is the name of the limit.
+    """
+
+    def __init__(self, text: str, limit: str = "max_record") -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class CallError(RpcServerError):

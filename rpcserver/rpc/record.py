@@ -120,7 +120,8 @@ class RecordReader:
                 f"a record of {total} bytes or more exceeds max_record ({self.max_record})"
             )
         if len(self._fragments) >= self.max_fragments:
-            raise RecordError(f"a record has more than max_fragments ({self.max_fragments})")
+            text = f"a record has more than max_fragments ({self.max_fragments})"
+            raise RecordError(text, "max_fragments")
 
 
 def frame(record: bytes, max_fragment: int = _LAST - 1) -> bytes:

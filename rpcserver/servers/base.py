@@ -114,6 +114,9 @@ class RpcServer(socketserver.BaseServer):
         As the standard library's, but for ``prepare``, which stands between ``verify_request`` and
         the mix-ins.
         """
+        if self.full():
+            self.pause(POLL)
+            return False
         try:
             request, address = self.get_request()
         except BlockingIOError:
@@ -134,6 +137,10 @@ class RpcServer(socketserver.BaseServer):
             self.shutdown_request(request)
             raise
         return True
+
+    def full(self) -> bool:
+        """Whether nothing more can be taken; then the kernel's queue has it."""
+        return False
 
     def get_request(self) -> tuple[Any, Any]:
         request, address = self._next_request()

@@ -66,9 +66,12 @@ class UnixStreamServer(StreamServer, socketserver.TCPServer):
 class _DatagramServer(RpcServer):
     """What the servers for datagrams share.
 
-    ``max_packet_size`` is what a datagram may have; ``truncated`` counts those that were larger
-    and dropped.
+    Class variables: ``max_packet_size`` is what a datagram may have; ``truncated`` counts those
+    that were larger and dropped. ``max_in_flight``: calls that may wait for their methods.
     """
+
+    max_in_flight = 256
+    """each may have a thread; what is more waits in the socket's queue, or is lost there"""
 
     handler_class = DatagramHandler
     max_packet_size: ClassVar[int] = 65_535
@@ -89,6 +92,9 @@ class _DatagramServer(RpcServer):
             self.truncated += 1
             raise OSError(errno.EMSGSIZE, "a datagram larger than max_packet_size was dropped")
         return Datagram(data, ancillary), address
+
+    def full(self) -> bool:
+        return len(self._requests) >= self.max_in_flight
 
     def prepare(self, request: Datagram, client_address: Any) -> bool:
         """Run ``begin`` here, in the one process and thread that has everything; what is left for

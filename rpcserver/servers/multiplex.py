@@ -139,8 +139,6 @@ class MultiplexingMixIn(RpcServer):
         reply = self.methods.start(request.invocation, done)
         if not isinstance(reply, Later):
             done(reply)
-        elif len(self._requests) >= self.max_in_flight:
-            self.pause(POLL)  # the kernel has a queue for the others
 
     def pause(self, seconds: float) -> None:
         super().detach()

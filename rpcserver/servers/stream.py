@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
 from rpcserver.rpc.record import RecordReader
 from rpcserver.servers import sockets
@@ -23,11 +24,11 @@ _MISSING = {"idle_timeout": "no call", "record_timeout": "no whole call"}
 
 
 class LimitError(Exception):
-    """A connection came to the limit ``name``."""
+    """A connection came to ``limit``, the name of a setting."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, limit: str, text: str) -> None:
         super().__init__(text)
-        self.name = name
+        self.limit = limit
 
 
 class Stream:
@@ -84,13 +85,12 @@ class Stream:
         seconds = self.server.write_timeout
         return LimitError("write_timeout", f"replies were not taken for {seconds:g} seconds")
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: LimitError | RecordError | OSError) -> None:
         """Say why the connection ends."""
         if isinstance(error, OSError):
             logger.debug("%s: %s", self.peer, error)
         else:
-            name = getattr(error, "name", "max_record")
-            self.server.limit_reached(name, self.peer, f"{error}; closed")
+            self.server.limit_reached(error.limit, self.peer, f"{error}; closed")
 
     def closed(self) -> None:
         """Call what wants to know that the connection is gone."""
