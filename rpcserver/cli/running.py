@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rpcserver.servers.prefork import PreforkServer
+
 if TYPE_CHECKING:
-    from rpcserver.servers.serve import Server
+    from rpcserver.servers.server import Server
 
 
 def run(start: Callable[[], Server]) -> None:
     """Start a server and run it until SIGTERM or SIGINT.
 
-    ``listening URL`` for each listener, then ``ready``, go to stdout; logs go to stderr.
+    SIGHUP replaces the workers, if there are any. ``listening URL`` for each listener, then
+    ``ready``, go to stdout; logs go to stderr.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -31,6 +34,8 @@ def run(start: Callable[[], Server]) -> None:
         with start() as server:
             for number in before:
                 signal.signal(number, lambda *_: server.shutdown())
+            if isinstance(server, PreforkServer):
+                signal.signal(signal.SIGHUP, lambda *_: server.reload())
             for url in server.endpoints:
                 click.echo(f"listening {url}")
             click.echo("ready")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 import click
@@ -10,8 +11,13 @@ import click
 import rpcserver
 from rpcserver.cli.options import rpcbind_option
 from rpcserver.cli.running import run
+from rpcserver.servers.inherited import from_inetd, from_systemd
 from rpcserver.servers.origin import load_service
-from rpcserver.servers.serve import DEFAULT_KIND, KINDS, LISTEN
+from rpcserver.servers.serve import LISTEN
+from rpcserver.servers.server import DEFAULT_KIND, KINDS
+
+INETD_IDLE_EXIT = 120.0
+"""Seconds: what rpcgen -K has by default."""
 
 
 @click.command()
@@ -19,11 +25,10 @@ from rpcserver.servers.serve import DEFAULT_KIND, KINDS, LISTEN
 @click.option(
     "--listen",
     multiple=True,
-    default=LISTEN,
-    show_default=True,
     metavar="URL",
-    help="Where to listen: tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH; port 0 is any free one."
-    " May be given several times.",
+    help="Where to listen: tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH; port 0"
+    " is any free one. May be given several times. By default: the sockets that systemd passes"
+    f" (LISTEN_FDS), else {' and '.join(LISTEN)}.",
 )
 @click.option("--no-register", is_flag=True, help="Tell no rpcbind.")
 @click.option("--portmap", is_flag=True, help="Run the embedded rpcbind, too, if there is none.")
@@ -34,6 +39,26 @@ from rpcserver.servers.serve import DEFAULT_KIND, KINDS, LISTEN
     show_default=True,
     help="How calls share the process.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Serve in N processes; SIGHUP replaces them one by one.",
+)
+@click.option(
+    "--reuse-port", is_flag=True, help="Give each worker a TCP socket of its own (SO_REUSEPORT)."
+)
+@click.option(
+    "--inetd",
+    is_flag=True,
+    help="Serve the socket that inetd passes as standard input, and register nothing.",
+)
+@click.option(
+    "--idle-exit",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="End after that time without a request. With --inetd, by default 120.",
+)
 @rpcbind_option
 @click.option("--replace", is_flag=True, help="Take the place of what is registered already.")
 def serve(
@@ -42,6 +67,10 @@ def serve(
     no_register: bool,
     portmap: bool,
     kind: str,
+    workers: int | None,
+    reuse_port: bool,
+    inetd: bool,
+    idle_exit: float | None,
     rpcbind: str | None,
     replace: bool,
 ) -> None:
@@ -52,14 +81,23 @@ def serve(
     """
     if no_register and (portmap or replace):
         raise click.UsageError("--no-register leaves nothing to do for --portmap and --replace")
+    if inetd and (portmap or replace or workers or listen):
+        raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())
+    places: list[str | socket.socket] = list(listen)
+    if inetd:
+        places = [from_inetd()]
+        idle_exit = idle_exit or INETD_IDLE_EXIT
     run(
         lambda: rpcserver.serve(
             *map(load_service, names),
-            listen=listen,
-            register=not no_register,
+            listen=places or from_systemd() or LISTEN,
+            register=not (no_register or inetd),
             portmap=portmap,
             kind=kind,
+            workers=workers,
+            idle_exit=idle_exit,
+            reuse_port=reuse_port,
             rpcbind=rpcbind,
             replace=replace,
         )

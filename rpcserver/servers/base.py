@@ -23,6 +23,7 @@ from rpcserver.servers.loop import POLL, EventLoop
 
 logger = logging.getLogger("rpcserver")
 
+_Socket = socket.socket  # the classes have an attribute of that name
 _MAX_CHILDREN = 40  # ForkingMixIn's
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -41,7 +42,9 @@ class RpcServer(socketserver.BaseServer):
     dual_stack = False
     request_queue_size = 128
     address_family: int = socket.AF_INET
+    socket_type: int
     allow_reuse_address = True
+    allow_reuse_port = False
     handler_class: type[socketserver.BaseRequestHandler]
     socket: socket.socket
 
@@ -58,6 +61,8 @@ class RpcServer(socketserver.BaseServer):
         if _forks(self):
             methods.share_counters(self.engine)
         self.closing = False
+        self.shared = False
+        self.retiring = False
         self.taken = 0
         self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
@@ -77,7 +82,33 @@ class RpcServer(socketserver.BaseServer):
 
     def server_activate(self) -> None:
         super().server_activate()
+        self.prepare_socket()
+
+    def prepare_socket(self) -> None:
+        """Set what our socket needs, whoever opened it."""
         self.socket.setblocking(False)  # what was ready may have gone again
+
+    def inherit(self, sock: _Socket) -> None:
+        """Serve a socket that was opened by somebody else, who may have others serve it, too."""
+        self.socket.close()
+        self.socket = sock
+        self.server_address = sock.getsockname()
+        self.shared = True
+        self.prepare_socket()
+
+    def share(self) -> None:
+        """Be one of several processes with this socket: it is not for us to end it.
+
+        With ``allow_reuse_port``, which the parent has only bound, it is a socket of our own.
+        """
+        self._owner = os.getpid()
+        if self.allow_reuse_port:
+            self.socket.close()
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+            self.server_activate()
+        else:
+            self.shared = True
 
     @property
     def one_at_a_time(self) -> bool:
@@ -100,6 +131,11 @@ class RpcServer(socketserver.BaseServer):
         server's own threads do not."""
         self.loop = loop
         loop.add_reader(self.socket, self._handle_request_noblock)
+
+    def busy(self) -> bool:
+        """Whether there is a request, here or in a child, that is not done."""
+        children = getattr(self, "active_children", None) or ()
+        return bool(self._requests or children or self.children)
 
     def detach(self) -> None:
         """Take no more requests; those that are there go on."""
@@ -271,7 +307,8 @@ class StreamServer(RpcServer):
                 sockets.shut(connection, socket.SHUT_RD)
 
     def server_close(self) -> None:
-        sockets.shut(self.socket, socket.SHUT_RDWR)  # no more connections while the calls finish
+        if not self.shared:
+            sockets.shut(self.socket, socket.SHUT_RDWR)  # no more while the calls finish
         super().server_close()
 
 

@@ -60,7 +60,8 @@ class UnixStreamServer(StreamServer, socketserver.TCPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        sockets.remove_own(str(self.server_address), getattr(self, "_bound", None))
+        if not self.shared:
+            sockets.remove_own(str(self.server_address), getattr(self, "_bound", None))
 
 
 class _DatagramServer(RpcServer):
@@ -135,8 +136,8 @@ class UDPServer(_DatagramServer, socketserver.UDPServer):
 
     transport = "udp"
 
-    def server_bind(self) -> None:
-        super().server_bind()
+    def prepare_socket(self) -> None:
+        super().prepare_socket()
         sockets.report_destination(self.socket)
 
 
@@ -153,8 +154,11 @@ class UnixDatagramServer(_DatagramServer, socketserver.UDPServer):
     def server_bind(self) -> None:
         sockets.remove_dead(str(self.server_address), socket.SOCK_DGRAM)
         super().server_bind()
-        sockets.report_sender(self.socket)
         self._bound = sockets.identity(str(self.server_address))
+
+    def prepare_socket(self) -> None:
+        super().prepare_socket()
+        sockets.report_sender(self.socket)
 
     def _next_request(self) -> tuple[Datagram, Any]:
         request, address = super()._next_request()
@@ -165,7 +169,8 @@ class UnixDatagramServer(_DatagramServer, socketserver.UDPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        sockets.remove_own(str(self.server_address), getattr(self, "_bound", None))
+        if not self.shared:
+            sockets.remove_own(str(self.server_address), getattr(self, "_bound", None))
 
 
 class ThreadingTCPServer(socketserver.ThreadingMixIn, TCPServer):

@@ -110,11 +110,6 @@ class MultiplexingMixIn(RpcServer):
             for stream in list(self.streams):
                 stream.check(now)
 
-    @property
-    def in_flight(self) -> bool:
-        """Whether there is anything to finish."""
-        return bool(self._requests)
-
     # --- requests -----------------------------------------------------------------------------
 
     def _acceptable(self) -> None:

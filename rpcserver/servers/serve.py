@@ -4,219 +4,72 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
 
-from rpcserver import servers
 from rpcserver.clients import connect
 from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
 from rpcserver.errors import CallError, NotReached, UsageError
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
-from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.version import Service
-from rpcserver.rpcbind.netid import Endpoint, parse_url
+from rpcserver.rpcbind.netid import parse_url
 from rpcserver.rpcbind.service import register_self
 from rpcserver.rpcbind.service import services as rpcbind_services
 from rpcserver.rpcbind.table import Table
 from rpcserver.servers import methods
-from rpcserver.servers.executor import Methods
-from rpcserver.servers.loop import Loop
-from rpcserver.servers.multiplex import MultiplexingMixIn
-
-if TYPE_CHECKING:
-    from rpcserver.servers.aio import AsyncioLoop
+from rpcserver.servers.server import DEFAULT_KIND, Server
 
 logger = logging.getLogger("rpcserver")
 
 LISTEN = ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
 """Where a service listens unless it is told: the network is the user's explicit word."""
 
-_CLASSES = {
-    "tcp": "TCPServer",
-    "udp": "UDPServer",
-    "unix": "UnixStreamServer",
-    "unixgram": "UnixDatagramServer",
-}
-KINDS: dict[str, dict[str, Any]] = {
-    kind: {
-        transport: getattr(servers, f"{prefix}{name}")
-        for transport, name in _CLASSES.items()
-        if hasattr(servers, f"{prefix}{name}")
-    }
-    for kind, prefix in (
-        ("sync", ""),
-        ("threads", "Threading"),
-        ("forks", "Forking"),
-        ("select", "Multiplexing"),
-        ("asyncio", "Multiplexing"),
-    )
-}
-"""kind -> transport -> server class"""
-
-DEFAULT_KIND = "select"
-
-
-class Server:
-    """Listeners that share one engine, driven by one loop.
-
-    ``serve()`` makes it. ``serve_forever()`` answers calls until ``shutdown()``, which any thread
-    may call; ``start()`` does so in a thread of its own; ``close()`` (or leaving ``with``)
-    unregisters, stops accepting, lets calls in flight finish, and closes.
-    """
-
-    def __init__(
-        self,
-        engine: ServerEngine,
-        listen: Sequence[str],
-        kind: str = DEFAULT_KIND,
-        executor: Callable[[], Executor] | None = None,
-    ) -> None:
-        if kind not in KINDS:
-            raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
-        self.engine = engine
-        self.listeners: list[Any] = []
-        self._closing = ExitStack()
-        self._stop = False
-        self._thread: threading.Thread | None = None
-        self._kind = kind
-        self._executor = executor
-        self._loop: Loop | AsyncioLoop | None = None
-        self._methods: Methods | None = None
-        try:
-            for url in listen:
-                self.listeners.append(_listener(parse_url(url), engine, kind))
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def endpoints(self) -> list[str]:
-        """The URLs where the server listens, with their real ports."""
-        return [str(endpoint_of(listener)) for listener in self.listeners]
-
-    def on_close(self, function: Any) -> None:
-        """Have ``function()`` called first of all when the server closes."""
-        self._closing.callback(function)
-
-    def serve_forever(self) -> None:
-        """Answer calls until ``shutdown()``."""
-        if self._loop is None:
-            self._loop = _loop(self._kind)
-            self._methods = Methods(self._loop.events, self._executor)
-            for listener in self.listeners:
-                listener.attach(self._loop.events, self._methods)
-        self._loop.run(lambda: self._stop, self._turn)
-
-    def _turn(self) -> None:
-        for listener in self.listeners:
-            listener.service_actions()
-
-    def start(self) -> Self:
-        """Run ``serve_forever()`` in a thread, and return at once."""
-        self._thread = threading.Thread(target=self.serve_forever, name="rpcserver", daemon=True)
-        self._thread.start()
-        return self
-
-    def shutdown(self) -> None:
-        """Have ``serve_forever()`` return soon. Safe from any thread and from a signal handler."""
-        self._stop = True
-        for listener in self.listeners:
-            listener.end_requests()
-        if self._loop is not None:
-            self._loop.wake()
-
-    def close(self) -> None:
-        """Unregister, stop accepting, let the calls in flight finish, close everything."""
-        self._closing.close()
-        self.shutdown()
-        if self._thread is not None:
-            self._thread.join()
-        if self._loop is not None and self._methods is not None:
-            self._finish(self._loop)
-            self._methods.close()
-        for listener in self.listeners:
-            listener.server_close()
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
-
-    def _finish(self, loop: Loop | AsyncioLoop) -> None:
-        """Let what the loop has in flight finish."""
-        for listener in self.listeners:
-            listener.detach()
-        waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
-        deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
-
-        def done() -> bool:
-            return not any(each.in_flight for each in waiting) or time.monotonic() > deadline
-
-        loop.run(done, self._turn, poll=0.02)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def _loop(kind: str) -> Loop | AsyncioLoop:
-    if kind != "asyncio":
-        return Loop()
-    from rpcserver.servers.aio import AsyncioLoop
-
-    return AsyncioLoop()
-
-
-def endpoint_of(listener: Any) -> Endpoint:
-    """Where a listener listens."""
-    address = listener.server_address
-    if isinstance(address, tuple):
-        return Endpoint(listener.transport, address[0], address[1])
-    return Endpoint(listener.transport, path=str(address))
-
-
-def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str) -> Any:
-    server_class = KINDS[kind].get(endpoint.transport)
-    if server_class is None:
-        raise UsageError(f"{endpoint}: the kind {kind!r} has no server for {endpoint.transport}")
-    address = (endpoint.host, endpoint.port) if endpoint.internet else endpoint.path
-    try:
-        listener = server_class(address, engine)
-    except OSError as error:
-        raise UsageError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
-    return listener
-
 
 def serve(
     *services: Service,
-    listen: Sequence[str] = LISTEN,
+    listen: Sequence[str | socket.socket] = LISTEN,
     register: bool = True,
     kind: str = DEFAULT_KIND,
+    workers: int | None = None,
     rpcbind: str | None = None,
     replace: bool = False,
     portmap: bool = False,
     executor: Callable[[], Executor] | None = None,
+    idle_exit: float | None = None,
+    reuse_port: bool = False,
 ) -> Server:
     """A server for ``services``, listening, and registered with rpcbind.
 
-    ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``; port 0 is any
-    free one. ``kind``: ``select`` (one thread for all connections, and an executor for methods
-    marked as blocking), ``asyncio`` (the same on asyncio's loop), ``threads`` or ``forks`` (a
-    thread or a process for each connection and each datagram) or ``sync`` (one request at a
-    time). ``executor`` makes that executor, e.g. ``lambda: ProcessPoolExecutor(4)``; by default
-    it is one of threads. ``rpcbind``: the URL of the rpcbind to register with, default
-    RPCSERVER_RPCBIND or this host's; if none runs there, that is a warning, or with ``portmap``
-    one is started that lives as long as the server. ``replace`` takes the place of a living
-    server. Raises ``UsageError`` for an address that is taken, a service that is none, a method
-    with the wrong arguments, and a version that a living server has registered.
+    ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``,
+    ``unixgram:///PATH``, and sockets that are open already; port 0 is any free one. ``kind``:
+    ``select`` (one thread for all connections, and an executor for methods marked as blocking),
+    ``asyncio`` (the same on asyncio's loop), ``threads`` or ``forks`` (a thread or a process for
+    each connection and each datagram) or ``sync`` (one request at a time). ``executor`` makes
+    that executor, e.g. ``lambda: ProcessPoolExecutor(4)``; by default it is one of threads.
+    ``workers``: how many processes serve, by default this one; with it, the server is a
+    ``rpcserver.servers.prefork.PreforkServer``. ``idle_exit``: seconds without a request after
+    which ``serve_forever`` returns. ``reuse_port``: each worker has a TCP socket of its own
+    (SO_REUSEPORT); when one ends, connections that wait in its queue are lost. ``rpcbind``: the
+    URL of the rpcbind to register with, default RPCSERVER_RPCBIND or this host's; if none runs
+    there, that is a warning, or with ``portmap`` one is started that lives as long as the server.
+    ``replace`` takes the place of a living server. Raises ``UsageError`` for an address that is
+    taken, a service that is none, a method with the wrong arguments, and a version that a living
+    server has registered.
     """
     if not services:
         raise UsageError("there is no service to serve")
-    server = Server(methods.engine_for(services), listen, kind, executor)
+    if reuse_port and workers is None:
+        raise UsageError("reuse_port gives each worker a socket of its own: there are no workers")
+    engine = methods.engine_for(services)
+    if workers is None:
+        server = Server(engine, listen, kind, executor, idle_exit)
+    else:
+        from rpcserver.servers.prefork import PreforkServer
+
+        server = PreforkServer(
+            engine, listen, kind, executor, idle_exit, reuse_port, workers=workers
+        )
     try:
         if register:
             _register(server, rpcbind, replace, portmap)

@@ -18,6 +18,9 @@ logger = logging.getLogger("rpcserver")
 BATCH = 64 << 10
 """Bytes of replies that wait for one another before they are sent."""
 
+RETIRED_IDLE = 5.0
+"""Seconds that a connection may be silent when its server has retired."""
+
 _READ_SIZE = 64 << 10  # more at once would have the kernel map and unmap memory each time
 
 _MISSING = {"idle_timeout": "no call", "record_timeout": "no whole call"}
@@ -74,7 +77,10 @@ class Stream:
     def expires(self) -> tuple[str, float]:
         """When the next call must have come (``time.monotonic``), and the limit that says so."""
         name = "idle_timeout" if self._between else "record_timeout"
-        return name, self._since + getattr(self.server, name)
+        seconds = getattr(self.server, name)
+        if self._between and self.server.retiring:
+            seconds = min(seconds, RETIRED_IDLE)
+        return name, self._since + seconds
 
     def expired(self, name: str) -> LimitError:
         """What is to be said then."""
@@ -87,7 +93,7 @@ class Stream:
 
     def report(self, error: LimitError | RecordError | OSError) -> None:
         """Say why the connection ends."""
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) or self.server.retiring:
             logger.debug("%s: %s", self.peer, error)
         else:
             self.server.limit_reached(error.limit, self.peer, f"{error}; closed")

@@ -13,7 +13,8 @@ from rpcserver import rpc
 from rpcserver.clients.connect import open_rpcbind
 from rpcserver.protocols.rpcb_prot import RPCBPROG
 from rpcserver.rpcbind.netid import Endpoint, parse_url
-from rpcserver.servers.serve import Server, serve
+from rpcserver.servers.serve import serve
+from rpcserver.servers.server import Server
 from tests.cli.command import CALC_PROG, invoke, run, running
 
 

@@ -12,7 +12,7 @@ from generated.calc import CALC_PROG, CalcV1Client, CalcV2Client
 from rpcserver.clients.connect import open_rpcbind
 from rpcserver.errors import NotReached, SystemErr
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import KINDS
+from rpcserver.servers.server import KINDS
 from tests.cli.command import ROOT, RPCSERVER, environment, run, running
 from tests.peers.process import Process, until
 

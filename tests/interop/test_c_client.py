@@ -6,7 +6,8 @@ import pytest
 
 from examples.calc import CalcV1, CalcV2
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import KINDS, serve
+from rpcserver.servers.serve import serve
+from rpcserver.servers.server import KINDS
 from tests.peers.cc import CalcC
 
 CHECKS = [

@@ -19,7 +19,7 @@ from rpcserver.rpc.version import AsyncClient, Client, Procedure, Service, Versi
 from rpcserver.rpcbind import service
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.rpcbind.table import Registration, Table
-from rpcserver.servers.serve import Server
+from rpcserver.servers.server import Server
 from rpcserver.xdr import String
 
 PROG = 0x20000102

@@ -12,7 +12,7 @@ import rpcserver
 from rpcserver import rpc, xdr
 from rpcserver.errors import AuthError
 from rpcserver.servers.child import in_child
-from rpcserver.servers.serve import endpoint_of
+from rpcserver.servers.server import endpoint_of
 from tests.peers.process import until
 
 PROG = 0x20000401

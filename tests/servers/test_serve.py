@@ -14,7 +14,8 @@ import rpcserver
 from rpcserver.clients.connect import open_rpcbind
 from rpcserver.errors import NotReached, UsageError
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import KINDS, serve, serve_portmap
+from rpcserver.servers.serve import serve, serve_portmap
+from rpcserver.servers.server import KINDS
 from tests.peers import wire
 from tests.rpc.echo import PROG, Echo, Echo5, EchoClient
 

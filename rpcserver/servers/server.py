@@ -1,0 +1,234 @@
+"""``Server``: listeners of any kind that share one engine and one loop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from rpcserver import servers
+from rpcserver.errors import UsageError
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpcbind.netid import Endpoint, parse_url
+from rpcserver.servers import inherited
+from rpcserver.servers.executor import Methods
+from rpcserver.servers.loop import Loop
+from rpcserver.servers.multiplex import MultiplexingMixIn
+
+if TYPE_CHECKING:
+    from rpcserver.servers.aio import AsyncioLoop
+
+_CLASSES = {
+    "tcp": "TCPServer",
+    "udp": "UDPServer",
+    "unix": "UnixStreamServer",
+    "unixgram": "UnixDatagramServer",
+}
+KINDS: dict[str, dict[str, Any]] = {
+    kind: {
+        transport: getattr(servers, f"{prefix}{name}")
+        for transport, name in _CLASSES.items()
+        if hasattr(servers, f"{prefix}{name}")
+    }
+    for kind, prefix in (
+        ("sync", ""),
+        ("threads", "Threading"),
+        ("forks", "Forking"),
+        ("select", "Multiplexing"),
+        ("asyncio", "Multiplexing"),
+    )
+}
+"""kind -> transport -> server class"""
+
+DEFAULT_KIND = "select"
+
+RETIREMENT = 60.0
+"""Seconds that a retired server gives to its connections."""
+
+
+class Server:
+    """Listeners that share one engine, driven by one loop.
+
+    ``serve()`` makes it. ``serve_forever()`` answers calls until ``shutdown()``, which any thread
+    may call; ``start()`` does so in a thread of its own; ``close()`` (or leaving ``with``)
+    unregisters, stops accepting, lets calls in flight finish, and closes.
+    """
+
+    def __init__(
+        self,
+        engine: ServerEngine,
+        listen: Sequence[str | socket.socket],
+        kind: str = DEFAULT_KIND,
+        executor: Callable[[], Executor] | None = None,
+        idle_exit: float | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
+        self.engine = engine
+        self.listeners: list[Any] = []
+        self._closing = ExitStack()
+        self._stop = False
+        self._thread: threading.Thread | None = None
+        self._kind = kind
+        self._executor = executor
+        self._idle_exit = idle_exit
+        self._taken, self._since = 0, time.monotonic()
+        self._retiring: float | None = None
+        self._loop: Loop | AsyncioLoop | None = None
+        self._methods: Methods | None = None
+        try:
+            for place in listen:
+                self.listeners.append(
+                    _listener(parse_url(place), engine, kind, reuse_port)
+                    if isinstance(place, str)
+                    else _inherited(place, engine, kind)
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The URLs where the server listens, with their real ports."""
+        return [str(endpoint_of(listener)) for listener in self.listeners]
+
+    def on_close(self, function: Any) -> None:
+        """Have ``function()`` called first of all when the server closes."""
+        self._closing.callback(function)
+
+    def serve_forever(self) -> None:
+        """Answer calls until ``shutdown()``."""
+        loop = self._start_loop()
+        loop.run(lambda: self._stop, self._turn)
+
+    def _start_loop(self) -> Loop | AsyncioLoop:
+        if self._loop is None:
+            self._loop = _loop(self._kind)
+            self._methods = Methods(self._loop.events, self._executor)
+            for listener in self.listeners:
+                listener.attach(self._loop.events, self._methods)
+                if isinstance(listener.socket, inherited.OneConnection):
+                    listener.detach()
+                    listener._handle_request_noblock()
+                    self._idle_exit = 0.0
+        return self._loop
+
+    def _turn(self) -> None:
+        for listener in self.listeners:
+            listener.service_actions()
+        now = time.monotonic()
+        if self._retiring is not None:
+            for listener in self.listeners:
+                listener.detach()
+            if now >= self._retiring or not any(each.busy() for each in self.listeners):
+                self._stop = True
+        elif self._idle_exit is not None:
+            taken = sum(each.taken for each in self.listeners)
+            if taken != self._taken or any(each.busy() for each in self.listeners):
+                self._taken, self._since = taken, now
+            elif now - self._since >= self._idle_exit:
+                self._stop = True
+
+    def retire(self) -> None:
+        """Take no more requests, and have ``serve_forever()`` return when all is done.
+
+        Connections may go on until they end; those that have been silent for some seconds are
+        closed, where one loop has them all, and after ``RETIREMENT`` all are. Safe from any
+        thread and from a signal handler.
+        """
+        self._retiring = time.monotonic() + RETIREMENT
+        for listener in self.listeners:
+            listener.retiring = True
+        if self._loop is not None:
+            self._loop.wake()
+
+    def start(self) -> Self:
+        """Run ``serve_forever()`` in a thread, and return at once."""
+        self._thread = threading.Thread(target=self.serve_forever, name="rpcserver", daemon=True)
+        self._thread.start()
+        return self
+
+    def shutdown(self) -> None:
+        """Have ``serve_forever()`` return soon. Safe from any thread and from a signal handler."""
+        self._stop = True
+        for listener in self.listeners:
+            listener.end_requests()
+        if self._loop is not None:
+            self._loop.wake()
+
+    def close(self) -> None:
+        """Unregister, stop accepting, let the calls in flight finish, close everything."""
+        self._closing.close()
+        self.shutdown()
+        if self._thread is not None:
+            self._thread.join()
+        if self._loop is not None and self._methods is not None:
+            self._finish(self._loop)
+            self._methods.close()
+        for listener in self.listeners:
+            listener.server_close()
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _finish(self, loop: Loop | AsyncioLoop) -> None:
+        """Let what the loop has in flight finish."""
+        for listener in self.listeners:
+            listener.detach()
+        waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
+        deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
+
+        def done() -> bool:
+            return not any(each.busy() for each in waiting) or time.monotonic() > deadline
+
+        loop.run(done, self._turn, poll=0.02)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _loop(kind: str) -> Loop | AsyncioLoop:
+    if kind != "asyncio":
+        return Loop()
+    from rpcserver.servers.aio import AsyncioLoop
+
+    return AsyncioLoop()
+
+
+def endpoint_of(listener: Any) -> Endpoint:
+    """Where a listener listens."""
+    address = listener.server_address
+    if isinstance(address, tuple):
+        return Endpoint(listener.transport, address[0], address[1])
+    return Endpoint(listener.transport, path=str(address))
+
+
+def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str, reuse_port: bool = False) -> Any:
+    server_class = KINDS[kind].get(endpoint.transport)
+    if server_class is None:
+        raise UsageError(f"{endpoint}: the kind {kind!r} has no server for {endpoint.transport}")
+    address = (endpoint.host, endpoint.port) if endpoint.internet else endpoint.path
+    try:
+        if reuse_port and endpoint.transport == "tcp":
+            server_class = type(server_class.__name__, (server_class,), {"allow_reuse_port": True})
+            listener = server_class(address, engine, False)
+            listener.server_bind()  # and no more: what listens gets connections
+        else:
+            listener = server_class(address, engine)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+    return listener
+
+
+def _inherited(sock: socket.socket, engine: ServerEngine, kind: str) -> Any:
+    listener = KINDS[kind][inherited.transport_of(sock)](sock.getsockname(), engine, False)
+    listener.inherit(sock)
+    return listener
