@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
+import os
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +15,17 @@ from rpcserver.servers.prefork import PreforkServer
 
 if TYPE_CHECKING:
     from rpcserver.servers.server import Server
+
+_SYSLOG = "/dev/log"
+
+
+def log_to_syslog() -> None:
+    """Log there, if there is one: what inetd has started has nowhere else to."""
+    if os.path.exists(_SYSLOG):
+        handler = logging.handlers.SysLogHandler(_SYSLOG)
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+    else:
+        logging.basicConfig(handlers=[logging.NullHandler()])
 
 
 def run(start: Callable[[], Server]) -> None:

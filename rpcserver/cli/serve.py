@@ -10,7 +10,7 @@ import click
 
 import rpcserver
 from rpcserver.cli.options import rpcbind_option
-from rpcserver.cli.running import run
+from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.servers.inherited import from_inetd, from_systemd
 from rpcserver.servers.origin import load_service
 from rpcserver.servers.serve import LISTEN
@@ -87,6 +87,7 @@ def serve(
     places: list[str | socket.socket] = list(listen)
     if inetd:
         places = [from_inetd()]
+        log_to_syslog()
         idle_exit = idle_exit or INETD_IDLE_EXIT
     run(
         lambda: rpcserver.serve(

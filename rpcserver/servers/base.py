@@ -160,7 +160,7 @@ class RpcServer(socketserver.BaseServer):
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 self.out_of_descriptors(error)
-            return True
+            return not self.closing
         try:
             if self.verify_request(request, address) and self.prepare(request, address):
                 self.process_request(request, address)
@@ -302,14 +302,11 @@ class StreamServer(RpcServer):
 
     def end_requests(self) -> None:
         super().end_requests()
+        if not self.shared:
+            sockets.shut(self.socket, socket.SHUT_RDWR)  # no more while the calls finish
         with self._changed:
             for connection in list(self._requests.values()):
                 sockets.shut(connection, socket.SHUT_RD)
-
-    def server_close(self) -> None:
-        if not self.shared:
-            sockets.shut(self.socket, socket.SHUT_RDWR)  # no more while the calls finish
-        super().server_close()
 
 
 def _forks(server: RpcServer) -> bool:

@@ -21,6 +21,7 @@ SERVICES = ("examples.calc:CalcV1", "examples.calc:CalcV2")
 MODULE = """
 import pathlib
 import time
+import rpcserver
 from generated import calc
 from rpcserver import rpc
 
@@ -29,6 +30,7 @@ class V1(calc.CalcV1Service):
         return a + b
 
 class Slow(calc.CalcV2Service):
+    @rpcserver.blocking
     def pause(self, call, milliseconds):
         pathlib.Path("runs." + call.peer.transport).touch()
         while not pathlib.Path("go").exists():
