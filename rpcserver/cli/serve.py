@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import Any
 
 import click
 
 import rpcserver
 from rpcserver.cli.options import rpcbind_option
 from rpcserver.cli.running import log_to_syslog, run
+from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
 from rpcserver.servers.origin import load_service
 from rpcserver.servers.serve import LISTEN
@@ -49,6 +51,15 @@ INETD_IDLE_EXIT = 120.0
     "--reuse-port", is_flag=True, help="Give each worker a TCP socket of its own (SO_REUSEPORT)."
 )
 @click.option(
+    "--allow",
+    multiple=True,
+    metavar="NETWORK",
+    help="Serve only callers of 192.0.2.0/24, ::1, ... May be given several times.",
+)
+@click.option(
+    "--privileged-port", is_flag=True, help="Serve only callers whose port is below 1024."
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -69,6 +80,8 @@ def serve(
     kind: str,
     workers: int | None,
     reuse_port: bool,
+    allow: tuple[str, ...],
+    privileged_port: bool,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -81,6 +94,9 @@ def serve(
     """
     if no_register and (portmap or replace):
         raise click.UsageError("--no-register leaves nothing to do for --portmap and --replace")
+    settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
+    if allow or privileged_port:
+        settings["access"] = Access(allow or None, privileged_port=privileged_port)
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())
@@ -98,7 +114,7 @@ def serve(
             kind=kind,
             workers=workers,
             idle_exit=idle_exit,
-            reuse_port=reuse_port,
+            **settings,
             rpcbind=rpcbind,
             replace=replace,
         )

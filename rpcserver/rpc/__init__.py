@@ -1,6 +1,7 @@
 """The RPC protocol (RFC 5531) without sockets: what generated code is made of, and the engines."""
 
 from rpcserver.errors import ProcUnavail
+from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer, blocking, oneway
 from rpcserver.rpc.version import (
     AsyncClient,
@@ -13,6 +14,7 @@ from rpcserver.rpc.version import (
 )
 
 __all__ = [
+    "Access",
     "AsyncClient",
     "Call",
     "Client",

@@ -25,6 +25,7 @@ from rpcserver.errors import (
 )
 from rpcserver.protocols import rpc_msg
 from rpcserver.rpc import message
+from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
@@ -48,6 +49,7 @@ class ServerEngine:
     def __init__(self, services: Sequence[Service], flavors: Sequence[ServerFlavor]) -> None:
         self.flavors: Mapping[int, ServerFlavor] = {each.flavor: each for each in flavors}
         self.services = list(services)
+        self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
         self.versions: list[type[Version]] = []
         self._programs: dict[int, dict[int, _Table]] = {}
         for service in services:
@@ -83,6 +85,8 @@ class ServerEngine:
             if call is None:
                 logger.debug("%s: %d bytes that are no call", peer, len(record))
                 return None
+            if (access := self.access.get(call.prog)) is not None and not access.admits(peer):
+                raise AuthError(rpc_msg.AuthStat.AUTH_TOOWEAK, "not on the program's access list")
             accepted = self._accept(call)
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)

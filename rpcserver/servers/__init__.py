@@ -2,6 +2,7 @@
 
 import os
 
+from rpcserver.servers.access import AccessMixIn
 from rpcserver.servers.blocking import (
     TCPServer,
     ThreadingTCPServer,
@@ -12,6 +13,7 @@ from rpcserver.servers.blocking import (
     UnixDatagramServer,
     UnixStreamServer,
 )
+from rpcserver.servers.child import in_child
 from rpcserver.servers.multiplex import (
     MultiplexingMixIn,
     MultiplexingTCPServer,
@@ -19,6 +21,7 @@ from rpcserver.servers.multiplex import (
     MultiplexingUnixDatagramServer,
     MultiplexingUnixStreamServer,
 )
+from rpcserver.servers.stats import Stats
 
 if hasattr(os, "fork"):
     from rpcserver.servers.blocking import (
@@ -35,11 +38,13 @@ if hasattr(os, "fork"):
     )
 
 __all__ = [
+    "AccessMixIn",
     "MultiplexingMixIn",
     "MultiplexingTCPServer",
     "MultiplexingUDPServer",
     "MultiplexingUnixDatagramServer",
     "MultiplexingUnixStreamServer",
+    "Stats",
     "TCPServer",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
@@ -48,4 +53,5 @@ __all__ = [
     "UDPServer",
     "UnixDatagramServer",
     "UnixStreamServer",
+    "in_child",
 ]

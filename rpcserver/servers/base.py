@@ -14,15 +14,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from rpcserver.rpc.call import Peer
 from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.record import MAX_FRAGMENTS, MAX_RECORD
 from rpcserver.rpc.version import Service
 from rpcserver.servers import methods, sockets
 from rpcserver.servers.child import Children
 from rpcserver.servers.loop import POLL, EventLoop
+from rpcserver.servers.stats import Stats, stats_of
 
 logger = logging.getLogger("rpcserver")
 
+_AF_INET = socket.AF_INET
 _Socket = socket.socket  # the classes have an attribute of that name
 _MAX_CHILDREN = 40  # ForkingMixIn's
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -41,7 +44,7 @@ class RpcServer(socketserver.BaseServer):
     close_timeout = 10.0
     dual_stack = False
     request_queue_size = 128
-    address_family: int = socket.AF_INET
+    address_family: int = _AF_INET
     socket_type: int
     allow_reuse_address = True
     allow_reuse_port = False
@@ -123,6 +126,14 @@ class RpcServer(socketserver.BaseServer):
         """Count, and say in the log, that a peer came to ``limit`` (the name of the setting)."""
         self.reached[limit] += 1
         logger.warning("%s: %s (%s)", peer, text, limit)
+
+    def stats(self) -> Stats:
+        """What it has done so far."""
+        return stats_of([self], self.engine.counters.counts())
+
+    def peer_of(self, request: Any, client_address: Any) -> Peer:
+        """Who sent a request, and to which address of ours."""
+        return sockets.peer_of(request, self.transport, client_address)
 
     # --- in a loop with others ----------------------------------------------------------------
 

@@ -111,7 +111,6 @@ class _DatagramServer(RpcServer):
         return False
 
     def peer_of(self, request: Datagram, client_address: Any) -> Peer:
-        """Who sent a datagram, and to which address of ours."""
         local = sockets.destination(request.ancillary, self.server_address)
         uid = sockets.sender(request.ancillary)
         return Peer(self.transport, client_address, local, uid)

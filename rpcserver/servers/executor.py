@@ -52,9 +52,9 @@ class Methods:
 
     def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
         """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread."""
-        if invocation.blocking:
-            return self._submit(invocation, done)
         try:
+            if invocation.blocking:
+                return self._submit(invocation, done)
             result = invocation.run()
             if invocation.asynchronous:
                 return self._when_done(self._loop.create_task(result), invocation, done)

@@ -22,22 +22,22 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 class EventLoop(Protocol):
     """What a multiplexed server needs of a loop: of ours, or of asyncio's."""
 
-    def add_reader(self, file: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call it whenever the file has something to read; it replaces an earlier one."""
 
-    def remove_reader(self, file: Any) -> object:
+    def remove_reader(self, fd: Any) -> object:
         """No more of that; nothing happens if there was none."""
 
-    def add_writer(self, file: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call it whenever the file takes something."""
 
-    def remove_writer(self, file: Any) -> object:
+    def remove_writer(self, fd: Any) -> object:
         """No more of that."""
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> object:
         """Have it called in the loop's thread; from any thread, or a signal handler."""
 
-    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
         """Have it run; what comes out has ``add_done_callback`` and ``result``."""
 
 
@@ -53,18 +53,18 @@ class Loop:
         self._waker.setblocking(False)
         self.add_reader(self._wake, self._woken)
 
-    def add_reader(self, file: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """As ``EventLoop`` has it; so are the others."""
-        self._change(file, _READ, (callback, args))
+        self._change(fd, _READ, (callback, args))
 
-    def remove_reader(self, file: Any) -> None:
-        self._change(file, _READ, None)
+    def remove_reader(self, fd: Any) -> None:
+        self._change(fd, _READ, None)
 
-    def add_writer(self, file: Any, callback: Callable[..., object], *args: Any) -> None:
-        self._change(file, _WRITE, (callback, args))
+    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        self._change(fd, _WRITE, (callback, args))
 
-    def remove_writer(self, file: Any) -> None:
-        self._change(file, _WRITE, None)
+    def remove_writer(self, fd: Any) -> None:
+        self._change(fd, _WRITE, None)
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
         self._soon.append((callback, args))
@@ -122,18 +122,18 @@ class Loop:
             pass
         self._awake = False
 
-    def _change(self, file: Any, event: int, call: Any) -> None:
+    def _change(self, fd: Any, event: int, call: Any) -> None:
         try:
-            key = self._selector.get_key(file)
+            key = self._selector.get_key(fd)
         except (KeyError, ValueError):  # not there, or closed
             if call is not None:
                 calls = [call, None] if event == _READ else [None, call]
-                self._selector.register(file, event, calls)
+                self._selector.register(fd, event, calls)
             return
         key.data[0 if event == _READ else 1] = call
         events = (_READ if key.data[0] else 0) | (_WRITE if key.data[1] else 0)
         if not events:
-            self._selector.unregister(file)
+            self._selector.unregister(fd)
             key.data[:] = None, None
         elif events != key.events:
-            self._selector.modify(file, events, key.data)
+            self._selector.modify(fd, events, key.data)

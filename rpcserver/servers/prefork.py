@@ -51,8 +51,8 @@ class PreforkServer(Server):
     when its own have ended. ``shutdown()`` has all finish what is in flight.
     """
 
-    def __init__(self, *args: Any, workers: int) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, workers: int, **options: Any) -> None:
+        super().__init__(*args, **options)
         methods.share_counters(self.engine)
         self._wanted = workers
         self._workers: list[Worker] = []

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 from rpcserver.clients import connect
 from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
@@ -37,39 +38,45 @@ def serve(
     portmap: bool = False,
     executor: Callable[[], Executor] | None = None,
     idle_exit: float | None = None,
-    reuse_port: bool = False,
+    **settings: Any,
 ) -> Server:
     """A server for ``services``, listening, and registered with rpcbind.
 
     ``listen``: URLs, ``tcp://HOST:PORT``, ``udp://HOST:PORT``, ``unix:///PATH``,
-    ``unixgram:///PATH``, and sockets that are open already; port 0 is any free one. ``kind``:
-    ``select`` (one thread for all connections, and an executor for methods marked as blocking),
-    ``asyncio`` (the same on asyncio's loop), ``threads`` or ``forks`` (a thread or a process for
-    each connection and each datagram) or ``sync`` (one request at a time). ``executor`` makes
-    that executor, e.g. ``lambda: ProcessPoolExecutor(4)``; by default it is one of threads.
-    ``workers``: how many processes serve, by default this one; with it, the server is a
-    ``rpcserver.servers.prefork.PreforkServer``. ``idle_exit``: seconds without a request after
-    which ``serve_forever`` returns. ``reuse_port``: each worker has a TCP socket of its own
-    (SO_REUSEPORT); when one ends, connections that wait in its queue are lost. ``rpcbind``: the
-    URL of the rpcbind to register with, default RPCSERVER_RPCBIND or this host's; if none runs
-    there, that is a warning, or with ``portmap`` one is started that lives as long as the server.
-    ``replace`` takes the place of a living server. Raises ``UsageError`` for an address that is
-    taken, a service that is none, a method with the wrong arguments, and a version that a living
-    server has registered.
+    ``unixgram:///PATH``, and sockets that are open already; port 0 is any free one.
+
+    ``kind``: ``select`` (one thread for all connections, and an executor for methods marked as
+    blocking), ``asyncio`` (the same on asyncio's loop), ``threads`` or ``forks`` (a thread or a
+    process for each connection and each datagram) or ``sync`` (one request at a time).
+    ``executor`` makes that executor, e.g. ``lambda: ProcessPoolExecutor(4)``; by default it is
+    one of threads. ``workers``: how many processes serve, by default this one; with it, the
+    server is a ``rpcserver.servers.prefork.PreforkServer``. ``idle_exit``: seconds without a
+    request after which ``serve_forever`` returns.
+
+    ``rpcbind``: the URL of the rpcbind to register with, default RPCSERVER_RPCBIND or this
+    host's; if none runs there, that is a warning, or with ``portmap`` one is started that lives
+    as long as the server. ``replace`` takes the place of a living server.
+
+    ``settings`` are class variables of the server classes: ``max_connections=100``,
+    ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``;
+    ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
+    connections that wait in its queue are lost.
+
+    Raises ``UsageError`` for an address that is taken, a service that is none, a method with the
+    wrong arguments, an unknown setting, and a version that a living server has registered.
     """
     if not services:
         raise UsageError("there is no service to serve")
-    if reuse_port and workers is None:
-        raise UsageError("reuse_port gives each worker a socket of its own: there are no workers")
+    if settings.get("allow_reuse_port") and workers is None:
+        raise UsageError("allow_reuse_port gives each worker a socket: there are no workers")
     engine = methods.engine_for(services)
+    options = {"executor": executor, "idle_exit": idle_exit, **settings}
     if workers is None:
-        server = Server(engine, listen, kind, executor, idle_exit)
+        server = Server(engine, listen, kind, **options)
     else:
         from rpcserver.servers.prefork import PreforkServer
 
-        server = PreforkServer(
-            engine, listen, kind, executor, idle_exit, reuse_port, workers=workers
-        )
+        server = PreforkServer(engine, listen, kind, workers=workers, **options)
     try:
         if register:
             _register(server, rpcbind, replace, portmap)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
@@ -15,9 +15,11 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.servers import inherited
+from rpcserver.servers.access import AccessMixIn
 from rpcserver.servers.executor import Methods
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
+from rpcserver.servers.stats import Stats, stats_of
 
 if TYPE_CHECKING:
     from rpcserver.servers.aio import AsyncioLoop
@@ -46,6 +48,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 DEFAULT_KIND = "select"
 
+FINISHING_POLL = 0.02
+"""Seconds between looks whether the calls in flight are finished."""
+
 RETIREMENT = 60.0
 """Seconds that a retired server gives to its connections."""
 
@@ -63,12 +68,14 @@ class Server:
         engine: ServerEngine,
         listen: Sequence[str | socket.socket],
         kind: str = DEFAULT_KIND,
+        *,
         executor: Callable[[], Executor] | None = None,
         idle_exit: float | None = None,
-        reuse_port: bool = False,
+        **settings: Any,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of server {kind!r}: it is one of {', '.join(KINDS)}")
+        classes = _with(settings, KINDS[kind])
         self.engine = engine
         self.listeners: list[Any] = []
         self._closing = ExitStack()
@@ -84,9 +91,9 @@ class Server:
         try:
             for place in listen:
                 self.listeners.append(
-                    _listener(parse_url(place), engine, kind, reuse_port)
+                    _listener(parse_url(place), engine, classes)
                     if isinstance(place, str)
-                    else _inherited(place, engine, kind)
+                    else _inherited(place, engine, classes)
                 )
         except BaseException:
             self.close()
@@ -97,6 +104,10 @@ class Server:
         """The URLs where the server listens, with their real ports."""
         return [str(endpoint_of(listener)) for listener in self.listeners]
 
+    def stats(self) -> Stats:
+        """What it has done so far."""
+        return stats_of(self.listeners, self.engine.counters.counts())
+
     def on_close(self, function: Any) -> None:
         """Have ``function()`` called first of all when the server closes."""
         self._closing.callback(function)
@@ -106,17 +117,37 @@ class Server:
         loop = self._start_loop()
         loop.run(lambda: self._stop, self._turn)
 
+    async def serve_on(self, loop: AsyncioLoop) -> None:
+        """Answer calls on a loop that runs, until ``shutdown()``."""
+        self._loop = loop
+        self._attach(loop)
+        await loop.drive(lambda: self._stop, self._turn)
+
+    async def close_on(self, loop: AsyncioLoop) -> None:
+        """What ``close()`` does, on a loop that runs."""
+        self.unregister()
+        self.shutdown()
+        await loop.drive(self._finishing(), self._turn, FINISHING_POLL)
+        self._close_all()
+
+    def unregister(self) -> None:
+        """Do what is first of all to be done when the server closes."""
+        self._closing.close()
+
     def _start_loop(self) -> Loop | AsyncioLoop:
         if self._loop is None:
             self._loop = _loop(self._kind)
-            self._methods = Methods(self._loop.events, self._executor)
-            for listener in self.listeners:
-                listener.attach(self._loop.events, self._methods)
-                if isinstance(listener.socket, inherited.OneConnection):
-                    listener.detach()
-                    listener._handle_request_noblock()
-                    self._idle_exit = 0.0
+            self._attach(self._loop)
         return self._loop
+
+    def _attach(self, loop: Loop | AsyncioLoop) -> None:
+        self._methods = Methods(loop.events, self._executor)
+        for listener in self.listeners:
+            listener.attach(loop.events, self._methods)
+            if isinstance(listener.socket, inherited.OneConnection):
+                listener.detach()
+                listener._handle_request_noblock()
+                self._idle_exit = 0.0
 
     def _turn(self) -> None:
         for listener in self.listeners:
@@ -163,30 +194,30 @@ class Server:
 
     def close(self) -> None:
         """Unregister, stop accepting, let the calls in flight finish, close everything."""
-        self._closing.close()
+        self.unregister()
         self.shutdown()
         if self._thread is not None:
             self._thread.join()
-        if self._loop is not None and self._methods is not None:
-            self._finish(self._loop)
+        if self._loop is not None:
+            self._loop.run(self._finishing(), self._turn, poll=FINISHING_POLL)
+        self._close_all()
+
+    def _finishing(self) -> Callable[[], bool]:
+        """Take nothing more; what comes tells whether all that the loop has is done, or late."""
+        for listener in self.listeners:
+            listener.detach()
+        waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
+        deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
+        return lambda: not any(each.busy() for each in waiting) or time.monotonic() > deadline
+
+    def _close_all(self) -> None:
+        if self._methods is not None:
             self._methods.close()
         for listener in self.listeners:
             listener.server_close()
         if self._loop is not None:
             self._loop.close()
             self._loop = None
-
-    def _finish(self, loop: Loop | AsyncioLoop) -> None:
-        """Let what the loop has in flight finish."""
-        for listener in self.listeners:
-            listener.detach()
-        waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
-        deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
-
-        def done() -> bool:
-            return not any(each.busy() for each in waiting) or time.monotonic() > deadline
-
-        loop.run(done, self._turn, poll=0.02)
 
     def __enter__(self) -> Self:
         return self
@@ -211,14 +242,32 @@ def endpoint_of(listener: Any) -> Endpoint:
     return Endpoint(listener.transport, path=str(address))
 
 
-def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str, reuse_port: bool = False) -> Any:
-    server_class = KINDS[kind].get(endpoint.transport)
+def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
+    """The server classes with other values for their class variables, where they have them."""
+    mixins = (AccessMixIn,) if {"access", "program_access"} & settings.keys() else ()
+    made = {}
+    for transport, base in classes.items():
+        bases = (*mixins, base)
+        known = {name: each for name, each in settings.items() if _has(bases, name)}
+        made[transport] = type(base.__name__, bases, known) if known else base
+    for name in settings:
+        if not any(_has((*mixins, base), name) for base in classes.values()):
+            raise UsageError(f"serve() has no setting {name!r}, nor has any of the server classes")
+    return made
+
+
+def _has(classes: Sequence[type], name: str) -> bool:
+    value = next((getattr(each, name) for each in classes if hasattr(each, name)), _has)
+    return not name.startswith("_") and (name == "executor" or not callable(value))
+
+
+def _listener(endpoint: Endpoint, engine: ServerEngine, classes: Mapping[str, Any]) -> Any:
+    server_class = classes.get(endpoint.transport)
     if server_class is None:
-        raise UsageError(f"{endpoint}: the kind {kind!r} has no server for {endpoint.transport}")
+        raise UsageError(f"{endpoint}: this kind has no server for {endpoint.transport}")
     address = (endpoint.host, endpoint.port) if endpoint.internet else endpoint.path
     try:
-        if reuse_port and endpoint.transport == "tcp":
-            server_class = type(server_class.__name__, (server_class,), {"allow_reuse_port": True})
+        if server_class.allow_reuse_port and endpoint.transport == "tcp":
             listener = server_class(address, engine, False)
             listener.server_bind()  # and no more: what listens gets connections
         else:
@@ -228,7 +277,7 @@ def _listener(endpoint: Endpoint, engine: ServerEngine, kind: str, reuse_port: b
     return listener
 
 
-def _inherited(sock: socket.socket, engine: ServerEngine, kind: str) -> Any:
-    listener = KINDS[kind][inherited.transport_of(sock)](sock.getsockname(), engine, False)
+def _inherited(sock: socket.socket, engine: ServerEngine, classes: Mapping[str, Any]) -> Any:
+    listener = classes[inherited.transport_of(sock)](sock.getsockname(), engine, False)
     listener.inherit(sock)
     return listener

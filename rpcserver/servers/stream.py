@@ -11,7 +11,6 @@ from typing import Any
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
 from rpcserver.rpc.record import RecordReader
-from rpcserver.servers import sockets
 
 logger = logging.getLogger("rpcserver")
 
@@ -41,7 +40,7 @@ class Stream:
         self.server = server
         self.request = request
         self.client_address = client_address
-        self.peer = sockets.peer_of(request, server.transport, client_address)
+        self.peer = server.peer_of(request, client_address)
         self.connection = Connection()
         self._reader = RecordReader(server.max_record, server.max_fragments)
         self._since = time.monotonic()  # the last call, or the beginning of one that is not whole

@@ -87,7 +87,7 @@ def test_sockets_meant_for_another_process_are_not_taken() -> None:
     [
         (["--inetd"], "descriptor 0 is no socket"),
         (["--inetd", "--portmap"], "with --inetd there is one socket"),
-        (["--reuse-port"], "reuse_port gives each worker a socket of its own"),
+        (["--reuse-port"], "allow_reuse_port gives each worker a socket"),
     ],
 )
 def test_what_is_wrong_is_said(options: list[str], message: str) -> None:
