@@ -52,8 +52,6 @@ class PreforkServer(Server):
     """
 
     def __init__(self, *args: Any, workers: int, **options: Any) -> None:
-        super().__init__(*args, **options)
-        methods.share_counters(self.engine)
         self._wanted = workers
         self._workers: list[Worker] = []
         self._reload = False
@@ -61,6 +59,8 @@ class PreforkServer(Server):
         self._not_before = 0.0
         self._parent: Loop | None = None
         self._lifeline, self._our_end = os.pipe()  # its end tells workers that we are gone
+        super().__init__(*args, **options)
+        methods.share_counters(self.engine)
 
     def serve_forever(self) -> None:
         """Keep the workers alive until ``shutdown()``."""

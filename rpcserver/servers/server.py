@@ -249,6 +249,8 @@ def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, 
     for transport, base in classes.items():
         bases = (*mixins, base)
         known = {name: each for name, each in settings.items() if _has(bases, name)}
+        if transport != "tcp":
+            known.pop("allow_reuse_port", None)  # one socket, whose datagrams any worker takes
         made[transport] = type(base.__name__, bases, known) if known else base
     for name in settings:
         if not any(_has((*mixins, base), name) for base in classes.values()):
