@@ -150,6 +150,8 @@ class MultiplexedStream(Stream):
 
     def _watch(self) -> None:
         """Read on, or not, as the limits say; close what has nothing left to do."""
+        if self.server.closing and self._records is None and self.between_records:
+            self._stop_reading()  # a busy client would never come to an end
         if self._at_end:
             if not (self._in_flight or self._out or self._records is not None):
                 self.close()
@@ -164,11 +166,14 @@ class MultiplexedStream(Stream):
 
     def _end(self) -> None:
         """Nothing more comes: finish what is there."""
-        self._at_end = True
         self._records = None
-        self.server.loop.remove_reader(self.request)
+        self._stop_reading()
         self._flush()
         self._watch()
+
+    def _stop_reading(self) -> None:
+        self._at_end = True
+        self.server.loop.remove_reader(self.request)
 
     def _broken(self, error: Exception) -> None:
         if isinstance(error, RecordError):
