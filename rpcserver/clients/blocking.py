@@ -269,13 +269,19 @@ def _connected(endpoint: Endpoint, timeout: float) -> socket.socket:
         if endpoint.internet:
             found = socket.getaddrinfo(endpoint.host, endpoint.port, type=kind)
             places = [(family, address) for family, _, _, _, address in found]
+        elif endpoint.transport == "vsock":
+            places = [(getattr(socket, "AF_VSOCK"), (int(endpoint.host), endpoint.port))]  # noqa: B009
         else:
             places = [(getattr(socket, "AF_UNIX"), endpoint.path)]  # noqa: B009  not everywhere
     except (OSError, AttributeError, UnicodeError) as error:
         raise NotReached(f"{endpoint}: {error}") from error
     failure: OSError | None = None
     for family, address in places:
-        sock = socket.socket(family, kind)
+        try:
+            sock = socket.socket(family, kind)
+        except OSError as error:  # not in this kernel
+            failure = error
+            continue
         try:
             sock.settimeout(timeout)
             if endpoint.transport == "unixgram":

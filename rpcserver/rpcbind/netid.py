@@ -8,7 +8,7 @@ URL                           netid       universal address
 ``unix:///run/rpcbind.sock``  ``local``   ``/run/rpcbind.sock``
 ============================  ==========  ===========================
 
-``unixgram:///path`` has no netid: rpcbind knows no such transport.
+``unixgram:///path`` and ``vsock://CID:PORT`` have no netid: rpcbind knows no such transports.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from rpcserver.errors import UsageError
 
-_FORMS = "tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH or unixgram:///PATH"
+_FORMS = "tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH or vsock://CID:PORT"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A transport (``tcp``, ``udp``, ``unix``, ``unixgram``) and an address on it.
+    """A transport (``tcp``, ``udp``, ``unix``, ``unixgram``, ``vsock``) and an address on it.
 
-    ``host`` and ``port`` for the internet ones, ``path`` for the others.
+    ``host`` and ``port`` for the internet ones, ``path`` for the UNIX ones; vsock's ``host`` is
+    the number of a machine (vsock(7)).
     """
 
     transport: str
@@ -37,7 +38,7 @@ class Endpoint:
     @property
     def stream(self) -> bool:
         """Whether calls go over a byte stream, with record marking."""
-        return self.transport in ("tcp", "unix")
+        return self.transport in ("tcp", "unix", "vsock")
 
     @property
     def internet(self) -> bool:
@@ -57,7 +58,7 @@ class Endpoint:
         return uaddr(self.host, self.port) if self.internet else self.path
 
     def __str__(self) -> str:
-        if not self.internet:
+        if self.transport in ("unix", "unixgram"):
             return f"{self.transport}://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.transport}://{host}:{self.port}"
@@ -77,6 +78,9 @@ def _endpoint(parts: SplitResult) -> Endpoint:
         if parts.netloc or not parts.path.startswith("/"):
             raise ValueError("the path must be absolute, with three slashes before it")
         return Endpoint(parts.scheme, path=parts.path)
+    if parts.scheme == "vsock":
+        cid, _, port = parts.netloc.partition(":")
+        return Endpoint(parts.scheme, str(_word(cid)), _word(port))
     if parts.scheme not in ("tcp", "udp"):
         raise ValueError(f"unknown transport {parts.scheme!r}")
     if not parts.hostname or parts.port is None or parts.path.strip("/"):
@@ -101,6 +105,12 @@ def parse_uaddr(text: str) -> tuple[str, int]:
     except ValueError:
         raise ValueError(f"{text!r:.80} is no universal address (h1.h2.h3.h4.p1.p2)") from None
     return host, numbers[0] << 8 | numbers[1]
+
+
+def _word(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**32:
+        raise ValueError("a machine's number and a port are needed")
+    return int(text)
 
 
 def _octet(text: str) -> int:

@@ -9,9 +9,11 @@ from rpcserver.servers.blocking import (
     ThreadingUDPServer,
     ThreadingUnixDatagramServer,
     ThreadingUnixStreamServer,
+    ThreadingVsockServer,
     UDPServer,
     UnixDatagramServer,
     UnixStreamServer,
+    VsockServer,
 )
 from rpcserver.servers.child import in_child
 from rpcserver.servers.multiplex import (
@@ -20,6 +22,7 @@ from rpcserver.servers.multiplex import (
     MultiplexingUDPServer,
     MultiplexingUnixDatagramServer,
     MultiplexingUnixStreamServer,
+    MultiplexingVsockServer,
 )
 from rpcserver.servers.stats import Stats
 
@@ -36,6 +39,9 @@ if hasattr(os, "fork"):
     from rpcserver.servers.blocking import (
         ForkingUnixStreamServer as ForkingUnixStreamServer,
     )
+    from rpcserver.servers.blocking import (
+        ForkingVsockServer as ForkingVsockServer,
+    )
 
 __all__ = [
     "AccessMixIn",
@@ -44,14 +50,17 @@ __all__ = [
     "MultiplexingUDPServer",
     "MultiplexingUnixDatagramServer",
     "MultiplexingUnixStreamServer",
+    "MultiplexingVsockServer",
     "Stats",
     "TCPServer",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
     "ThreadingUnixStreamServer",
+    "ThreadingVsockServer",
     "UDPServer",
     "UnixDatagramServer",
     "UnixStreamServer",
+    "VsockServer",
     "in_child",
 ]

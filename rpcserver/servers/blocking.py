@@ -36,6 +36,9 @@ from rpcserver.servers.handlers import Datagram, DatagramHandler, StreamHandler
 logger = logging.getLogger("rpcserver")
 
 
+_VMADDR_PORT_ANY = 0xFFFFFFFF
+
+
 class TCPServer(StreamServer, socketserver.TCPServer):
     """RPC over TCP. ``TCPServer((host, port), services)``; IPv6 by the form of ``host``."""
 
@@ -62,6 +65,23 @@ class UnixStreamServer(StreamServer, socketserver.TCPServer):
         super().server_close()
         if not self.shared:
             sockets.remove_own(str(self.server_address), getattr(self, "_bound", None))
+
+
+class VsockServer(StreamServer, socketserver.TCPServer):
+    """RPC between a virtual machine and its host (vsock(7)), where the kernel has it.
+
+    ``VsockServer((cid, port), services)``; port 0 is any free one.
+    """
+
+    transport = "vsock"
+    address_family = getattr(socket, "AF_VSOCK", -1)
+    allow_reuse_address = False
+    handler_class = StreamHandler
+
+    def server_bind(self) -> None:
+        cid, port = self.server_address[:2]
+        self.server_address = (cid, port or _VMADDR_PORT_ANY)
+        super().server_bind()
 
 
 class _DatagramServer(RpcServer):
@@ -178,6 +198,12 @@ class ThreadingTCPServer(socketserver.ThreadingMixIn, TCPServer):
     daemon_threads = True
 
 
+class ThreadingVsockServer(socketserver.ThreadingMixIn, VsockServer):
+    """``VsockServer`` with a thread for each connection."""
+
+    daemon_threads = True
+
+
 class ThreadingUDPServer(socketserver.ThreadingMixIn, UDPServer):
     """``UDPServer`` with a thread for each call."""
 
@@ -200,6 +226,9 @@ if hasattr(os, "fork"):
 
     class ForkingTCPServer(socketserver.ForkingMixIn, TCPServer):
         """``TCPServer`` with a process for each connection."""
+
+    class ForkingVsockServer(socketserver.ForkingMixIn, VsockServer):
+        """``VsockServer`` with a process for each connection."""
 
     class ForkingUDPServer(socketserver.ForkingMixIn, UDPServer):
         """``UDPServer`` with a process for each call's method."""

@@ -19,6 +19,7 @@ from rpcserver.servers.blocking import (
     UDPServer,
     UnixDatagramServer,
     UnixStreamServer,
+    VsockServer,
 )
 from rpcserver.servers.executor import Later, Methods
 from rpcserver.servers.handlers import Datagram
@@ -171,6 +172,10 @@ class MultiplexingMixIn(RpcServer):
 
 class MultiplexingTCPServer(MultiplexingMixIn, TCPServer):
     """``TCPServer`` that serves all its connections in one thread."""
+
+
+class MultiplexingVsockServer(MultiplexingMixIn, VsockServer):
+    """``VsockServer`` that serves all its connections in one thread."""
 
 
 class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):

@@ -29,6 +29,7 @@ _CLASSES = {
     "udp": "UDPServer",
     "unix": "UnixStreamServer",
     "unixgram": "UnixDatagramServer",
+    "vsock": "VsockServer",
 }
 KINDS: dict[str, dict[str, Any]] = {
     kind: {
@@ -238,7 +239,7 @@ def endpoint_of(listener: Any) -> Endpoint:
     """Where a listener listens."""
     address = listener.server_address
     if isinstance(address, tuple):
-        return Endpoint(listener.transport, address[0], address[1])
+        return Endpoint(listener.transport, str(address[0]), address[1])
     return Endpoint(listener.transport, path=str(address))
 
 
@@ -267,7 +268,11 @@ def _listener(endpoint: Endpoint, engine: ServerEngine, classes: Mapping[str, An
     server_class = classes.get(endpoint.transport)
     if server_class is None:
         raise UsageError(f"{endpoint}: this kind has no server for {endpoint.transport}")
-    address = (endpoint.host, endpoint.port) if endpoint.internet else endpoint.path
+    address: Any = endpoint.path
+    if endpoint.internet:
+        address = endpoint.host, endpoint.port
+    elif endpoint.transport == "vsock":
+        address = int(endpoint.host), endpoint.port
     try:
         if server_class.allow_reuse_port and endpoint.transport == "tcp":
             listener = server_class(address, engine, False)

@@ -289,3 +289,28 @@ def test_a_whole_service_may_be_blocking() -> None:
     with running(servers.MultiplexingUDPServer(("127.0.0.1", 0), [Slow()])) as place:
         with place.open() as client:
             assert client.call(FACTS_V3.ABOUT).startswith("rpcserver-method")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vsock(kind: str) -> None:
+    try:
+        with socket.socket(socket.AF_VSOCK) as probe, socket.socket(socket.AF_VSOCK) as client:
+            probe.bind((1, socket.VMADDR_PORT_ANY))
+            probe.listen()
+            client.settimeout(2)
+            client.connect(probe.getsockname())
+    except (OSError, AttributeError) as error:
+        pytest.skip(f"no vsock to this machine itself (the module vsock_loopback): {error}")
+    with serve(Facts(), listen=["vsock://1:0"], register=False, kind=kind) as server:
+        server.start()
+        with rpcserver.connect(FactsClient, server.endpoints[0]) as client:
+            assert client.call(FACTS_V3.ABOUT).startswith("vsock ")
+
+
+def test_vsock_is_said_to_be_missing() -> None:
+    with pytest.raises(UsageError, match="^cannot listen on vsock://77:1024: "):
+        serve(Facts(), listen=["vsock://77:1024"], register=False)
+    for wrong in ("vsock://1", "vsock://host:5", "vsock://1:4294967296", "vsock://:"):
+        with pytest.raises(UsageError, match="a machine's number and a port are needed"):
+            parse_url(wrong)
+    assert str(parse_url("vsock://2:4294967295")) == "vsock://2:4294967295"
