@@ -45,7 +45,7 @@ class Stream:
         self._reader = RecordReader(server.max_record, server.max_fragments)
         self._since = time.monotonic()  # the last call, or the beginning of one that is not whole
         self._between = True
-        logger.debug("%s: connected", self.peer)
+        self._begun = self._since
 
     @property
     def between_records(self) -> bool:
@@ -104,4 +104,4 @@ class Stream:
                 hook()
             except Exception:
                 logger.exception("a hook for the end of a connection failed")
-        logger.debug("%s: gone", self.peer)
+        logger.debug("%s: gone after %.3f s", self.peer, time.monotonic() - self._begun)

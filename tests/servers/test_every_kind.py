@@ -7,8 +7,9 @@ that have no class of their own by theirs, and the in-memory channel.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +107,20 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 def socket_to(place: Place) -> socket.socket:
     where = parse_url(place.url)
+    family: int = socket.AF_UNIX
+    address: Any = where.path
     if where.internet:
         family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-        kind = socket.SOCK_STREAM if where.stream else socket.SOCK_DGRAM
-        sock = socket.socket(family, kind)
+        address = where.host, where.port
+    sock = socket.socket(family, socket.SOCK_STREAM if where.stream else socket.SOCK_DGRAM)
+    try:
         sock.settimeout(10)
-        sock.connect((where.host, where.port))
-        return sock
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if where.stream else socket.SOCK_DGRAM)
-    sock.settimeout(10)
-    sock.bind("")
-    sock.connect(where.path)
+        if family == socket.AF_UNIX:
+            sock.bind("")
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -301,3 +305,52 @@ def test_calls_are_counted_in_whatever_process(name: str, tmp_path: Path) -> Non
                 client.call(FACTS_V3.FAIL, 2)
         counted = {each.proc: each.outcomes for each in place.server.engine.counters.counts()}
         assert counted == {1: {"SUCCESS": 3}, 5: {"SYSTEM_ERR": 1}}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_closing_finishes_what_is_in_flight(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "go-on"
+    slow = wire.call(PROG, 3, 4, wire.opaque(str(path).encode()))
+    with ExitStack() as stack:
+        place = stack.enter_context(SERVERS[name](tmp_path))
+        with Raw(place) as raw:
+            raw.send(slow)
+            until("it is in", Path(f"{path}.begun").exists)
+            closing = threading.Thread(target=stack.close)
+            closing.start()
+            if raw.stream:
+                until("nobody is let in", lambda: refused(place))
+            assert closing.is_alive()
+            path.touch()
+            assert raw.receive().accept_stat == wire.SUCCESS
+            closing.join(10)
+            assert not closing.is_alive()
+            if raw.stream:
+                assert raw.socket.recv(1) == b""
+
+
+def refused(place: Place) -> bool:
+    try:
+        Raw(place).socket.close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("mixin", MIXINS[1:])
+@pytest.mark.parametrize("kind", TYPES)
+def test_closing_does_not_wait_for_ever(mixin: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "never-there"
+    slow = wire.call(PROG, 3, 4, wire.opaque(str(path).encode()))
+    base = getattr(servers, mixin + kind)
+    impatient = type("Impatient", (base,), {"close_timeout": 0.2})
+    address: Any = str(tmp_path / "sock") if "Unix" in kind else ("127.0.0.1", 0)
+    with running(impatient(address, [Facts()])) as place, Raw(place) as raw:
+        raw.send(slow)
+        until("it is in", Path(f"{path}.begun").exists)
+        begun = time.monotonic()
+        place.server.end_requests()
+        place.server.shutdown()
+        place.server.server_close()
+        assert time.monotonic() - begun < 5
+        path.touch()  # for the thread that is still in it

@@ -198,7 +198,7 @@ def test_datagrams_in_flight(kind: str, tmp_path: Path) -> None:
             assert len(place.server._requests) <= 3
 
 
-@pytest.mark.parametrize("kind", ["Threading", "Multiplexing"])
+@pytest.mark.parametrize("kind", ["Threading", "Multiplexing", "asyncio"])
 def test_urgent_bytes_are_in_no_record_and_the_hook_has_them(kind: str) -> None:
     seen: list[bytes] = []
 
