@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rpcserver.errors import AuthError, BadReply, RpcMismatch, XdrError
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import MAX_AUTH_BYTES, Auth
+from rpcserver.rpc.flavor import MAX_AUTH_BYTES, NO_AUTH, Auth
 from rpcserver.xdr.codec import pack, unpack
 from rpcserver.xdr.schema import schema_of
 
@@ -23,6 +23,11 @@ CALL_HEADER = struct.Struct(">6I")
 _WORD = struct.Struct(">I")
 _TWO_WORDS = struct.Struct(">2I")
 _REPLY_START = struct.Struct(">3I")
+# Plain integers: to look an enum's member up costs more than to compare it.
+_CALL = int(rpc_msg.MsgType.CALL)
+_REPLY = int(rpc_msg.MsgType.REPLY)
+_ACCEPTED = int(rpc_msg.ReplyStat.MSG_ACCEPTED)
+_NO_AUTH = bytes(8)
 _SUCCESS = _WORD.pack(rpc_msg.AcceptStat.SUCCESS)
 _RPC_MSG = schema_of(rpc_msg.RpcMsg)
 _REPLY_DATA = schema_of(rpc_msg.AcceptedReplyReplyData)
@@ -68,7 +73,7 @@ def parse_call(record: bytes) -> CallMessage | None:
         if _REPLY_START.unpack_from(record)[2] != RPC_VERSION:
             raise RpcMismatch(RPC_VERSION, RPC_VERSION) from None
         return None
-    if mtype != rpc_msg.MsgType.CALL:
+    if mtype != _CALL:
         return None
     if rpcvers != RPC_VERSION:
         raise RpcMismatch(RPC_VERSION, RPC_VERSION)
@@ -84,6 +89,8 @@ def parse_call(record: bytes) -> CallMessage | None:
 
 
 def _auth(record: bytes, start: int) -> tuple[Auth, int]:
+    if record[start : start + 8] == _NO_AUTH:  # what most calls have, at least as verifier
+        return NO_AUTH, start + 8
     try:
         flavor, size = _TWO_WORDS.unpack_from(record, start)
     except struct.error:
@@ -101,13 +108,15 @@ def _auth(record: bytes, start: int) -> tuple[Auth, int]:
 
 def pack_auth(auth: Auth) -> bytes:
     """The encoding of a credential or verifier."""
+    if auth is NO_AUTH:
+        return _NO_AUTH
     size = len(auth.body)
     return _TWO_WORDS.pack(auth.flavor, size) + auth.body + bytes(-size % 4)
 
 
 def success(xid: int, verifier: Auth, results: bytes) -> bytes:
     """The reply that brings ``results``."""
-    start = _REPLY_START.pack(xid, rpc_msg.MsgType.REPLY, rpc_msg.ReplyStat.MSG_ACCEPTED)
+    start = _REPLY_START.pack(xid, _REPLY, _ACCEPTED)
     return b"".join((start, pack_auth(verifier), _SUCCESS, results))
 
 

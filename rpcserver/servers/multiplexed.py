@@ -106,6 +106,8 @@ class MultiplexedStream(Stream):
         self._in_flight -= 1
         if self._closed:
             return
+        if self._between:
+            self._since = time.monotonic()  # it was not silent while it waited
         try:
             if reply is not None:
                 self._batch.append(frame(reply))

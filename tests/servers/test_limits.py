@@ -174,7 +174,7 @@ def test_calls_in_flight_on_a_connection(kind: str, tmp_path: Path) -> None:
             stream.send(b"".join(wire.frame(each) for each in calls))
             until("they begin", Path(f"{path}.begun").exists)
             (table,) = place.server.streams
-            assert table._in_flight == 3
+            until("three are in flight", lambda: table._in_flight == 3)
             assert still_serves(place)
             path.touch()
             xids = {wire.parse_reply(stream.read_record()).xid for _ in calls}
