@@ -51,20 +51,17 @@ class ServerEngine:
         self.services = list(services)
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
         self.versions: list[type[Version]] = []
-        self._programs: dict[int, dict[int, _Table]] = {}
+        self._entries: dict[Row, _Entry] = {}
         for service in services:
             version = _version_of(service)
-            tables = self._programs.setdefault(version._prog, {})
-            if version._vers in tables:
+            if (version._prog, version._vers, 0) in self._entries:
                 raise UsageError(f"two services for {version.__name__}: one of them can answer")
-            tables[version._vers] = _table(service, version)
+            self._entries |= {
+                (version._prog, version._vers, proc): entry
+                for proc, entry in _table(service, version).items()
+            }
             self.versions.append(version)
-        self.counters = Counters([
-            (prog, vers, proc)
-            for prog, tables in self._programs.items()
-            for vers, table in tables.items()
-            for proc in table
-        ])  # fmt: skip
+        self.counters = Counters(list(self._entries))
 
     def begin(
         self,
@@ -91,10 +88,15 @@ class ServerEngine:
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
-            entry = self._find(call)
+            entry = self._entries.get((call.prog, call.vers, call.proc))
+            if entry is None:
+                raise self._unavailable(call)
             try:
-                schema = entry.procedure.arguments_schema
-                arguments = unpack_whole(schema, accepted.data, accepted.start)
+                if entry.procedure.arguments or accepted.start != len(accepted.data):
+                    schema = entry.procedure.arguments_schema
+                    arguments = unpack_whole(schema, accepted.data, accepted.start)
+                else:
+                    arguments = ()
             except XdrError as error:
                 raise GarbageArgs(str(error.within("args"))) from error
         except Refused as error:
@@ -124,17 +126,14 @@ class ServerEngine:
             )
         return flavor.accept(call)
 
-    def _find(self, call: message.CallMessage) -> _Entry:
-        tables = self._programs.get(call.prog)
-        if tables is None:
-            raise ProgUnavail(f"program {call.prog}")
-        table = tables.get(call.vers)
-        if table is None:
-            raise ProgMismatch(min(tables), max(tables))
-        entry = table.get(call.proc)
-        if entry is None:
-            raise ProcUnavail(f"procedure {call.proc} of program {call.prog} version {call.vers}")
-        return entry
+    def _unavailable(self, call: message.CallMessage) -> Refused:
+        """Why nothing answers a call."""
+        versions = [version._vers for version in self.versions if version._prog == call.prog]
+        if not versions:
+            return ProgUnavail(f"program {call.prog}")
+        if call.vers not in versions:
+            return ProgMismatch(min(versions), max(versions))
+        return ProcUnavail(f"procedure {call.proc} of program {call.prog} version {call.vers}")
 
 
 class Invocation:
@@ -187,8 +186,10 @@ class Invocation:
     def reply(self, result: Any, now: float = 0.0) -> bytes | None:
         """The reply that brings ``result``, SYSTEM_ERR if it is not of the procedure's type;
         ``None`` if the caller wants none. ``now`` is the time of the clock that ``begin`` had."""
+        procedure = self.call.procedure
         try:
-            results = pack(self.call.procedure.result_schema, result)
+            nothing = result is None and procedure.result is Void
+            results = b"" if nothing else pack(procedure.result_schema, result)
         except XdrError as error:
             error.within("result")
             return self.fail(error, now)
