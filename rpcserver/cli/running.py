@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rpcserver.servers.prefork import PreforkServer
-
 if TYPE_CHECKING:
     from rpcserver.servers.server import Server
 
@@ -47,8 +45,8 @@ def run(start: Callable[[], Server]) -> None:
         with start() as server:
             for number in before:
                 signal.signal(number, lambda *_: server.shutdown())
-            if isinstance(server, PreforkServer):
-                signal.signal(signal.SIGHUP, lambda *_: server.reload())
+            if reload := getattr(server, "reload", None):  # it has workers
+                signal.signal(signal.SIGHUP, lambda *_: reload())
             for url in server.endpoints:
                 click.echo(f"listening {url}")
             click.echo("ready")

@@ -49,6 +49,7 @@ class Methods:
         self._loop = loop
         self._make_executor = make_executor or _threads
         self._executor: Executor | None = None
+        self._pending: set[Any] = set()  # a loop alone does not keep its tasks alive
 
     def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
         """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread."""
@@ -75,7 +76,9 @@ class Methods:
         return invocation.reply(result, now)
 
     def close(self) -> None:
-        """Start nothing more; what runs is not waited for."""
+        """Start nothing more; what can be cancelled is, and what runs is not waited for."""
+        for future in list(self._pending):
+            future.cancel()
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -84,7 +87,6 @@ class Methods:
             future = self._pass_on(invocation, work)
         except BrokenExecutor as error:  # a process of it died; the next ones are new
             logger.error("the executor is replaced: %s", error)
-            self.close()
             self._executor = None
             future = self._pass_on(invocation, work)
         return self._when_done(future, invocation, done)
@@ -101,6 +103,7 @@ class Methods:
 
     def _when_done(self, future: Any, invocation: Invocation, done: Done) -> Later:
         def finished(future: Any) -> None:
+            self._pending.discard(future)
             try:
                 reply = invocation.reply(future.result(), time.monotonic())
             except BaseException as error:  # noqa: BLE001  a cancelled one is answered, too
@@ -113,6 +116,7 @@ class Methods:
             except RuntimeError:
                 pass  # the loop has ended without it
 
+        self._pending.add(future)
         future.add_done_callback(pass_back)
         return LATER
 

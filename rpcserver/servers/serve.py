@@ -67,6 +67,8 @@ def serve(
     """
     if not services:
         raise UsageError("there is no service to serve")
+    if workers is not None and idle_exit is not None:
+        raise UsageError("workers are kept alive: idle_exit is for a server without them")
     if settings.get("allow_reuse_port") and workers is None:
         raise UsageError("allow_reuse_port gives each worker a socket: there are no workers")
     engine = methods.engine_for(services)

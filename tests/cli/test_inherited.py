@@ -87,6 +87,7 @@ def test_sockets_meant_for_another_process_are_not_taken() -> None:
     [
         (["--inetd"], "descriptor 0 is no socket"),
         (["--inetd", "--portmap"], "with --inetd there is one socket"),
+        (["--workers", "2", "--idle-exit", "5"], "workers are kept alive"),
         (["--reuse-port"], "allow_reuse_port gives each worker a socket"),
     ],
 )
