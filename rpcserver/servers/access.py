@@ -27,6 +27,6 @@ class AccessMixIn(RpcServer):
     def verify_request(self, request: Any, client_address: Any) -> bool:
         peer = self.peer_of(request, client_address)
         if not self.access.admits(peer):
-            self.limit_reached("access", peer, "turned away")
+            self.turned_away("access", peer, "turned away")
             return False
         return super().verify_request(request, client_address)

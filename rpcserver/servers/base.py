@@ -69,6 +69,7 @@ class RpcServer(socketserver.BaseServer):
         self.taken = 0
         self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
+        self._unsaid: dict[str, tuple[float, int]] = {}
         self._owner = os.getpid()
         self._requests: dict[int, Any] = {}
         self._changed = threading.Condition()
@@ -126,6 +127,18 @@ class RpcServer(socketserver.BaseServer):
         """Count, and say in the log, that a peer came to ``limit`` (the name of the setting)."""
         self.reached[limit] += 1
         logger.warning("%s: %s (%s)", peer, text, limit)
+
+    def turned_away(self, limit: str, peer: object, text: str) -> None:
+        """The same for what costs a peer nothing: a line a second at most, so that nobody can
+        fill the log."""
+        now, (since, unsaid) = time.monotonic(), self._unsaid.get(limit, (-1.0, 0))
+        if now - since < 1:
+            self.reached[limit] += 1
+            self._unsaid[limit] = since, unsaid + 1
+        else:
+            self._unsaid[limit] = now, 0
+            others = f", and {unsaid} more before" if unsaid else ""
+            self.limit_reached(limit, peer, text + others)
 
     def stats(self) -> Stats:
         """What it has done so far."""
@@ -293,7 +306,7 @@ class StreamServer(RpcServer):
         if self.open_connections() >= self.max_connections:
             connection.close()
             text = f"turned away: {self.max_connections} connections are open"
-            self.limit_reached("max_connections", address, text)
+            self.turned_away("max_connections", address, text)
             raise ConnectionAbortedError(text)
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):

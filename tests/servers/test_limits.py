@@ -164,6 +164,24 @@ def test_more_connections_than_allowed(kind: str, caplog: pytest.LogCaptureFixtu
         until("there is room again", another)
 
 
+def test_turning_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with limited("Multiplexing", max_connections=0) as place:
+        for _ in range(50):
+            with connect(place) as stream:
+                assert stream.is_closed()
+        assert place.server.reached["max_connections"] == 50
+        assert len(caplog.records) < 20
+        until(
+            "it is said again",
+            lambda: turned_away_once_more(place) and "more before" in caplog.text,
+        )
+
+
+def turned_away_once_more(place: Place) -> bool:
+    with connect(place) as stream:
+        return stream.is_closed()
+
+
 @pytest.mark.parametrize("kind", ["Multiplexing", "asyncio"])
 def test_calls_in_flight_on_a_connection(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "go-on"
