@@ -36,6 +36,7 @@ def test_one_loop_drives_every_listener(kind: str, tmp_path: Path) -> None:
         "tcp://[::1]:0",
         "udp://[::1]:0",
         f"unix://{tmp_path}/sock",
+        f"unixgram://{tmp_path}/datagrams",
     ]
     with serve(Echo(), Echo5(), listen=urls, register=False, kind=kind) as server:
         server.start()
