@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from rpcserver.rpc.call import Peer
@@ -310,8 +311,9 @@ class StreamServer(RpcServer):
             raise ConnectionAbortedError(text)
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
-            # A reply must not wait for the acknowledgement of the one before.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # it may be gone again
+                # A reply must not wait for the acknowledgement of the one before.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection, address
 
     def open_connections(self) -> int:

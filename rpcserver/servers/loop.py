@@ -6,6 +6,7 @@ its place.
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 from collections import deque
@@ -13,8 +14,14 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+logger = logging.getLogger("rpcserver")
+
 POLL = 0.5
 """Seconds between calls of ``service_actions`` when nothing happens, as in socketserver."""
+
+TURN = 0.02
+"""Seconds that one connection's calls, or one listener's datagrams, may take before all others
+have their turn; a call that is running is not interrupted."""
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -39,6 +46,13 @@ class EventLoop(Protocol):
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
         """Have it run; what comes out has ``add_done_callback`` and ``result``."""
+
+
+def _call(callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+    try:
+        callback(*args)
+    except Exception:  # one connection's trouble is not everybody's
+        logger.exception("a callback of the loop failed")
 
 
 class Loop:
@@ -91,13 +105,12 @@ class Loop:
             for key, events in self._selector.select(poll):
                 reader, writer = key.data
                 if events & _READ and reader is not None:
-                    reader[0](*reader[1])
+                    _call(*reader)
                     _, writer = key.data
                 if events & _WRITE and writer is not None:
-                    writer[0](*writer[1])
+                    _call(*writer)
             for _ in range(len(self._soon)):
-                callback, args = self._soon.popleft()
-                callback(*args)
+                _call(*self._soon.popleft())
             turn()
 
     def wake(self) -> None:

@@ -23,10 +23,8 @@ from rpcserver.servers.blocking import (
 )
 from rpcserver.servers.executor import Later, Methods
 from rpcserver.servers.handlers import Datagram
-from rpcserver.servers.loop import POLL, EventLoop, Loop
+from rpcserver.servers.loop import POLL, TURN, EventLoop, Loop
 from rpcserver.servers.multiplexed import MultiplexedStream
-
-_TURNS = 64  # requests of one listener before others have their turn
 
 
 class MultiplexingMixIn(RpcServer):
@@ -114,8 +112,9 @@ class MultiplexingMixIn(RpcServer):
     # --- requests -----------------------------------------------------------------------------
 
     def _acceptable(self) -> None:
-        for _ in range(_TURNS):
-            if self._paused_until is not None or not self._handle_request_noblock():
+        until = time.monotonic() + TURN
+        while self._paused_until is None and self._handle_request_noblock():
+            if time.monotonic() > until:
                 return
 
     def process_request(self, request: Any, client_address: Any) -> None:

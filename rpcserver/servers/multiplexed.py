@@ -11,6 +11,7 @@ from rpcserver.errors import RecordError
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.record import frame
 from rpcserver.servers.executor import Later
+from rpcserver.servers.loop import TURN
 from rpcserver.servers.stream import BATCH, LimitError, Stream
 
 
@@ -74,6 +75,7 @@ class MultiplexedStream(Stream):
         """Answer what was read, as far as the peer takes the replies and the limits allow."""
         server, batch = self.server, self._batch
         begin, start = server.engine.begin, server.methods.start
+        until = None
         while self._records is not None and not self._full:
             record = next(self._records, None)
             if record is None:
@@ -83,6 +85,7 @@ class MultiplexedStream(Stream):
                 break
             self._any_record = True
             now = time.monotonic()
+            until = until or now + TURN
             reply = begin(record, self.peer, self.connection, now, server.time_limit)
             if isinstance(reply, Invocation):
                 reply = start(reply, self._done)
@@ -94,8 +97,19 @@ class MultiplexedStream(Stream):
                 self._size += len(reply)
                 if self._size >= BATCH:
                     self._flush()
+            if now > until:
+                server.loop.call_soon_threadsafe(self._go_on)
+                break
         self._flush()
         self._watch()
+
+    def _go_on(self) -> None:
+        if self._closed:
+            return
+        try:
+            self._answer()
+        except Exception as error:  # noqa: BLE001  handle_error has it
+            self._broken(error)
 
     @property
     def _full(self) -> bool:
@@ -108,12 +122,9 @@ class MultiplexedStream(Stream):
             return
         if self._between:
             self._since = time.monotonic()  # it was not silent while it waited
-        try:
-            if reply is not None:
-                self._batch.append(frame(reply))
-            self._answer()
-        except Exception as error:  # noqa: BLE001  handle_error has it
-            self._broken(error)
+        if reply is not None:
+            self._batch.append(frame(reply))
+        self._go_on()
 
     def _flush(self) -> None:
         if not self._batch:

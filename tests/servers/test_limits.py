@@ -25,16 +25,18 @@ KINDS = ("Threading", "Forking", "Multiplexing", "asyncio")
 
 
 @contextmanager
-def limited(kind: str, transport: str = "TCP", **limits: Any) -> Iterator[Place]:
+def limited(
+    kind: str, transport: str = "TCP", service: type[Facts] = Facts, **limits: Any
+) -> Iterator[Place]:
     """A server of that kind with other limits."""
     prefix = "Multiplexing" if kind == "asyncio" else kind
     base = getattr(servers, f"{prefix}{transport}Server")
     limited_class = type("Limited", (base,), limits)
     if kind != "asyncio":
-        with running(limited_class(("127.0.0.1", 0), [Facts()])) as place:
+        with running(limited_class(("127.0.0.1", 0), [service()])) as place:
             yield place
         return
-    with serve(Facts(), listen=[], register=False, kind="asyncio") as server:
+    with serve(service(), listen=[], register=False, kind="asyncio") as server:
         listener = limited_class(("127.0.0.1", 0), server.engine)
         server.listeners.append(listener)
         server.start()
@@ -304,3 +306,27 @@ def test_socketservers_mixins_may_set_their_own_limits() -> None:
         assert server.max_children == 7
     with servers.ForkingTCPServer(("127.0.0.1", 0), [Facts()]) as forking:
         assert forking.max_children > forking.max_connections
+
+
+@pytest.mark.parametrize("kind", ["Multiplexing", "asyncio"])
+def test_a_client_with_many_calls_lets_others_have_their_turn(kind: str) -> None:
+    class Busy(Facts):
+        def echo(self, call: Any, text: str) -> str:
+            threading.Event().wait(0.005)
+            return super().echo(call, text)
+
+    with limited(kind, service=Busy) as place:
+        with connect(place) as greedy:
+            greedy.send(wire.frame(ECHO) * 1000)  # five seconds' work
+            greedy.read_record()
+            assert still_serves(place)
+            assert still_serves(place)
+            assert len(place.server.engine.services[0].log) < 500
+
+
+def test_a_mistake_in_a_callback_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    with limited("Multiplexing") as place:
+        until("it runs", lambda: place.server._own_loop is not None)
+        place.server._own_loop.call_soon_threadsafe(lambda: 1 // 0)
+        assert still_serves(place)
+        assert "ZeroDivisionError" in caplog.text
