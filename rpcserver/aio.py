@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from rpcserver.rpc.version import Service
+from rpcserver.auth.base import client_flavor
+from rpcserver.auth.sys import SysCredential
+from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
+from rpcserver.clients.blocking import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients.connect import locate
+from rpcserver.errors import UsageError
+from rpcserver.rpc.flavor import ClientFlavor
+from rpcserver.rpc.version import AsyncClient, Service
 from rpcserver.servers.aio import AsyncServer
 from rpcserver.servers.serve import LISTEN
 from rpcserver.servers.serve import serve as _serve
 
-__all__ = ["AsyncServer", "serve"]
+__all__ = ["AsyncServer", "Connecting", "connect", "serve"]
+
+ClientT = TypeVar("ClientT", bound=AsyncClient)
 
 
 def serve(
@@ -45,3 +55,66 @@ def serve(
         **settings,
     )
     return AsyncServer(make)
+
+
+def connect(
+    client_class: type[ClientT],
+    target: str,
+    *,
+    timeout: float = TIMEOUT,
+    credentials: ClientFlavor | SysCredential | str | None = None,
+    rpcbind: str | None = None,
+    transport: str | None = None,
+    max_in_flight: int = MAX_IN_FLIGHT,
+) -> Connecting[ClientT]:
+    """A client for the service at ``target``: ``async with connect(...) as kv``, or ``kv = await
+    connect(...)`` and at the end ``await kv.channel.close()``.
+
+    The arguments are those of ``rpcserver.connect``, and so is what is raised, when it is awaited.
+    ``max_in_flight``: calls that wait for their replies at the same time; more wait for those.
+    """
+    if not (isinstance(client_class, type) and issubclass(client_class, AsyncClient)):
+        raise UsageError(f"{client_class!r} is no class of asyncio clients")
+    flavor = client_flavor(credentials)
+
+    async def opened() -> ClientT:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        version = client_class._version
+        place = await asyncio.to_thread(
+            locate,
+            target,
+            version._prog,
+            version._vers,
+            rpcbind=rpcbind,
+            transport=transport,
+            timeout=timeout,
+        )
+        channel = await open_channel(
+            place,
+            flavor=flavor,
+            timeout=timeout,
+            connect_timeout=min(CONNECT_TIMEOUT, max(deadline - loop.time(), 0.001)),
+            max_in_flight=max_in_flight,
+        )
+        return client_class(channel)
+
+    return Connecting(opened)
+
+
+class Connecting(Generic[ClientT]):
+    """What ``connect`` returns: to be awaited, or entered with ``async with``."""
+
+    def __init__(self, opened: Callable[[], Any]) -> None:
+        self._opened = opened
+
+    def __await__(self) -> Generator[Any, None, ClientT]:
+        client: ClientT = yield from self._opened().__await__()
+        return client
+
+    async def __aenter__(self) -> ClientT:
+        self._client: ClientT = await self
+        return self._client
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._client.channel.close()

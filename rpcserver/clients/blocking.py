@@ -173,7 +173,7 @@ class BlockingChannel:
             self._changed.notify_all()
 
     def _connect(self) -> None:
-        self._socket = _connected(self.endpoint, self.connect_timeout)
+        self._socket = connected(self.endpoint, self.connect_timeout)
 
     def _first_retry(self) -> tuple[float, float]:
         raise NotImplementedError
@@ -261,7 +261,7 @@ def open_channel(
     return channel(endpoint, flavor or client_flavor(None), timeout, connect_timeout)
 
 
-def _connected(endpoint: Endpoint, timeout: float) -> socket.socket:
+def connected(endpoint: Endpoint, timeout: float) -> socket.socket:
     """A connected socket that does not block. A name's addresses are tried one after the other."""
     kind = socket.SOCK_STREAM if endpoint.stream else socket.SOCK_DGRAM
     places: list[tuple[int, Any]]
