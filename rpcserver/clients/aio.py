@@ -63,15 +63,19 @@ class AsyncChannel:
         arguments: tuple[Any, ...],
         *,
         timeout: float | None = None,
+        oneway: bool = False,
     ) -> Any:
         """Call the procedure and return its result.
 
-        ``timeout``: seconds, by default the channel's. Raises ``NotReached``, ``TimedOut``,
+        ``timeout``: seconds, by default the channel's. ``oneway``: send the call, wait for no
+        reply, and return ``None`` (RFC 5531 section 8). Raises ``NotReached``, ``TimedOut``,
         ``Refused`` or ``BadReply``, and ``XdrError`` for arguments that the procedure refuses.
         """
         seconds = self.timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
+                if oneway:
+                    return await self._tell(version, procedure, arguments)
                 try:
                     return await self._call(version, procedure, arguments)
                 except AuthError as error:
@@ -116,6 +120,14 @@ class AsyncChannel:
                 self._engine.forget(pending)
         return pending.result()
 
+    async def _tell(
+        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
+    ) -> None:
+        transport = await self.connect()
+        pending = self._engine.begin(version, procedure, arguments)
+        self._engine.forget(pending)
+        await self._send(transport, pending)
+
     async def _connected(self) -> socket.socket:
         # In a thread: a name's addresses are asked for, and tried one after the other.
         loop = asyncio.get_running_loop()
@@ -150,6 +162,9 @@ class AsyncChannel:
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
         raise NotImplementedError
 
+    async def _send(self, transport: Any, pending: PendingCall) -> None:
+        raise NotImplementedError
+
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
@@ -172,9 +187,12 @@ class AsyncStreamChannel(AsyncChannel):
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
+        await self._send(transport, pending)
+        await answered
+
+    async def _send(self, transport: Any, pending: PendingCall) -> None:
         await self._writable.wait()  # whoever is cancelled here has sent nothing yet
         transport.write(frame(pending.message))
-        await answered
 
 
 class AsyncDatagramChannel(AsyncChannel):
@@ -192,11 +210,14 @@ class AsyncDatagramChannel(AsyncChannel):
     ) -> None:
         pause = FIRST_RETRY
         while True:
-            transport.sendto(pending.message)
+            await self._send(transport, pending)
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answered), pause)
                 return
             pause = min(2 * pause, LAST_RETRY)
+
+    async def _send(self, transport: Any, pending: PendingCall) -> None:
+        transport.sendto(pending.message)
 
 
 class _Records(asyncio.Protocol):

@@ -11,12 +11,20 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
-from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
+from rpcserver.clients.batch import Batch
+from rpcserver.errors import (
+    AuthError,
+    BadReply,
+    CallError,
+    NotReached,
+    RecordError,
+    TimedOut,
+)
 from rpcserver.rpc.calls import ClientEngine, PendingCall
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
@@ -67,13 +75,23 @@ class BlockingChannel:
         arguments: tuple[Any, ...],
         *,
         timeout: float | None = None,
+        oneway: bool = False,
+        batch: Batch | None = None,
     ) -> Any:
         """Call the procedure and return its result.
 
-        ``timeout``: seconds, by default the channel's. Raises ``NotReached``, ``TimedOut``,
+        ``timeout``: seconds, by default the channel's. ``oneway``: send the call, wait for no
+        reply, and return ``None`` (RFC 5531 section 8). Raises ``NotReached``, ``TimedOut``,
         ``Refused`` or ``BadReply``, and ``XdrError`` for arguments that the procedure refuses.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        if batch is not None:
+            return self._begin(version, procedure, arguments)
+        if oneway:
+            pending = self._begin(version, procedure, arguments)
+            self._engine.forget(pending)
+            self._send([pending], deadline)
+            return None
         try:
             return self._call(version, procedure, arguments, deadline)
         except AuthError as error:
@@ -93,19 +111,41 @@ class BlockingChannel:
         arguments: tuple[Any, ...],
         deadline: float,
     ) -> Any:
+        pending = self._begin(version, procedure, arguments)
+        self.exchange([pending], deadline)
+        return pending.result()
+
+    def batch(self, timeout: float | None = None) -> Batch:
+        """Calls that are sent together when ``with`` is left, which waits for all replies.
+
+        ``timeout``: seconds for all of them, by default the channel's::
+
+            with client.channel.batch() as batch:
+                both = [batch.call(client.add, n, 1) for n in (1, 2)]
+            print([each.result() for each in both])
+        """
+        return Batch(self, self.timeout if timeout is None else timeout)
+
+    def exchange(self, calls: Sequence[PendingCall], deadline: float) -> None:
+        """Send calls and wait until all are done. Raises ``NotReached`` and ``TimedOut``."""
+        try:
+            self._send(calls, deadline)
+            for pending in calls:
+                self._wait(pending, deadline)
+        finally:
+            with self._changed:
+                for pending in calls:
+                    self._engine.forget(pending)
+
+    def _begin(
+        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
+    ) -> PendingCall:
         with self._changed:
             if self._closed:
                 raise NotReached(f"{self.endpoint}: the channel is closed")
             if self._socket is None:
                 self._connect()
-            pending = self._engine.begin(version, procedure, arguments)
-        try:
-            self._send(pending.message, deadline)
-            self._wait(pending, deadline)
-        finally:
-            with self._changed:
-                self._engine.forget(pending)
-        return pending.result()
+            return self._engine.begin(version, procedure, arguments)
 
     def _wait(self, pending: PendingCall, deadline: float) -> None:
         """Until ``pending`` is done: read, or sleep while another caller reads for all."""
@@ -120,7 +160,7 @@ class BlockingChannel:
                     pause = min(2 * pause, LAST_RETRY)
                     retry = now + pause
                     with suppress(OSError):
-                        self._write(pending.message, deadline)
+                        self._write([pending.message], deadline)
                 until = min(deadline, retry)
                 if self._reading:
                     self._changed.wait(until - now)
@@ -153,10 +193,10 @@ class BlockingChannel:
             self._drop(failure)
         self._changed.notify_all()
 
-    def _send(self, message: bytes, deadline: float) -> None:
+    def _send(self, calls: Sequence[PendingCall], deadline: float) -> None:
         try:
             with self._sending:
-                self._write(message, deadline)
+                self._write([pending.message for pending in calls], deadline)
         except OSError as error:
             failure = NotReached(f"{self.endpoint}: {error.strerror or error}")
             self._drop(failure)
@@ -178,7 +218,7 @@ class BlockingChannel:
     def _first_retry(self) -> tuple[float, float]:
         raise NotImplementedError
 
-    def _write(self, message: bytes, deadline: float) -> None:
+    def _write(self, messages: Iterable[bytes], deadline: float) -> None:
         raise NotImplementedError
 
     def _read(self, sock: socket.socket) -> Iterable[bytes]:
@@ -197,8 +237,8 @@ class StreamChannel(BlockingChannel):
     def _first_retry(self) -> tuple[float, float]:
         return float("inf"), 0
 
-    def _write(self, message: bytes, deadline: float) -> None:
-        left = memoryview(frame(message))
+    def _write(self, messages: Iterable[bytes], deadline: float) -> None:
+        left = memoryview(b"".join(map(frame, messages)))
         while left:
             sock = self._socket
             if sock is None:
@@ -229,12 +269,13 @@ class DatagramChannel(BlockingChannel):
     def _first_retry(self) -> tuple[float, float]:
         return time.monotonic() + FIRST_RETRY, FIRST_RETRY
 
-    def _write(self, message: bytes, deadline: float) -> None:
+    def _write(self, messages: Iterable[bytes], deadline: float) -> None:
         sock = self._socket
         if sock is None:
             raise OSError("the channel was closed")
-        with suppress(BlockingIOError):  # as good as lost on the way
-            sock.send(message)
+        for message in messages:
+            with suppress(BlockingIOError):  # as good as lost on the way
+                sock.send(message)
 
     def _read(self, sock: socket.socket) -> Iterable[bytes]:
         try:

@@ -146,6 +146,7 @@ ClientT = TypeVar("ClientT", bound=_AnyClient)
 def using(client: ClientT, **options: Any) -> ClientT:
     """The same client on the same channel with other options for its calls.
 
-    ``using(kv, timeout=1.5).get("colour")`` waits 1.5 seconds at most.
+    ``using(kv, timeout=1.5).get("colour")`` waits 1.5 seconds at most; ``using(kv,
+    oneway=True).note("x")`` sends the call, waits for no reply, and returns ``None``.
     """
     return type(client)(client._channel, **{**client._options, **options})

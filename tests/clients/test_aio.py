@@ -85,6 +85,26 @@ def test_many_calls_share_a_connection() -> None:
         assert server.stats().requests == 1
 
 
+def test_oneway_calls_wait_for_nothing() -> None:
+    class Told(Echo):
+        @rpc.oneway
+        def fail(self, call: rpc.Call, how: int) -> None:
+            told.append(how)
+
+    told: list[int] = []
+
+    async def main(url: str) -> None:
+        async with aio.connect(AsyncEcho, url) as client:
+            for number in range(5):
+                await rpc.using(client, oneway=True).fail(number)
+            assert await client.add(2, 2) == 4
+            assert told == [0, 1, 2, 3, 4]
+
+    with serve(Told(), register=False) as server:
+        server.start()
+        run(main(server.endpoints[0]))
+
+
 def test_found_by_rpcbind() -> None:
     async def main(url: str) -> None:
         async with aio.connect(AsyncEcho, "localhost", rpcbind=url) as client:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +235,61 @@ def test_closing_wakes_who_waits() -> None:
         client.channel.close()
         thread.join(5)
         assert "closed" in str(caught[0])
+
+
+PLACES = ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "unix://{}/sock", "unixgram://{}/sock"]
+
+
+@pytest.mark.parametrize("listen", PLACES)
+def test_a_batch_is_sent_together(listen: str, tmp_path: Path) -> None:
+    with serve(Echo(), listen=[listen.format(tmp_path)], register=False) as server:
+        server.start()
+        with EchoClient(open_channel(parse_url(server.endpoints[0]))) as client:
+            with client.channel.batch() as batch:
+                sums = [batch.call(client.add, n, b=1) for n in range(50)]
+                broken = batch.call(client.fail, 0)
+                with pytest.raises(errors.XdrError):
+                    batch.call(client.echo, "x" * 65)
+                with pytest.raises(errors.TimedOut):
+                    sums[0].result()  # not sent yet
+            assert [each.result() for each in sums] == list(range(1, 51))
+            with pytest.raises(errors.SystemErr):
+                broken.result()
+            with client.channel.batch():
+                pass
+            with pytest.raises(errors.UsageError, match="no method of a client on this channel"):
+                client.channel.batch().call(print, 1)
+            assert client.add(1, 1) == 2
+
+
+def test_a_batch_is_one_piece_and_fails_together() -> None:
+    seen: list[int] = []
+
+    def handle(stream: Any) -> None:
+        seen.append(len(stream.socket.recv(1 << 16)))
+
+    with tcp(handle) as place, EchoClient(open_channel(place)) as client:
+        with client.channel.batch(timeout=5) as batch:
+            calls = [batch.call(client.add, 1, 1) for _ in range(10)]
+        assert seen == [10 * 52]
+        for call in calls:
+            with pytest.raises(errors.NotReached):
+                call.result()
+
+
+@pytest.mark.parametrize("listen", PLACES)
+def test_oneway_calls_wait_for_nothing(listen: str, tmp_path: Path) -> None:
+    class Told(Echo):
+        @rpc.oneway
+        def fail(self, call: rpc.Call, how: int) -> None:
+            told.append(how)
+
+    told: list[int] = []
+    with serve(Told(), listen=[listen.format(tmp_path)], register=False) as server:
+        server.start()
+        with EchoClient(open_channel(parse_url(server.endpoints[0]))) as client:
+            for number in range(5):
+                rpc.using(client, oneway=True).fail(number)
+            assert rpc.using(client, oneway=True).add(1, 1) is None  # its reply is nobody's
+            assert client.add(2, 2) == 4
+            assert sorted(told) == [0, 1, 2, 3, 4]
