@@ -44,6 +44,7 @@ LAST_RETRY = 8.0
 """Seconds between two sendings, at most."""
 
 _READ_SIZE = 64 << 10
+_WINDOW = 8  # datagrams at once: the queue of a UNIX socket has room for ten
 _DATAGRAM_SIZE = 256 << 10  # of UNIX datagrams; UDP has 64 KiB
 
 
@@ -265,6 +266,15 @@ class DatagramChannel(BlockingChannel):
 
     A procedure may so run more than once. Only the address that was asked is listened to.
     """
+
+    def exchange(self, calls: Sequence[PendingCall], deadline: float) -> None:
+        try:
+            for start in range(0, len(calls), _WINDOW):
+                super().exchange(calls[start : start + _WINDOW], deadline)
+        finally:
+            with self._changed:
+                for pending in calls:
+                    self._engine.forget(pending)
 
     def _first_retry(self) -> tuple[float, float]:
         return time.monotonic() + FIRST_RETRY, FIRST_RETRY
