@@ -287,6 +287,8 @@ def test_datagrams_are_sent_again_and_foreign_ones_ignored() -> None:
 
 def test_opening_is_cancelled_without_a_trace() -> None:
     async def main(url: str) -> None:
+        async with aio.connect(AsyncEcho, url) as client:  # so that the server has all it needs
+            assert await client.add(1, 1) == 2
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(20):
             opening = asyncio.ensure_future(open_channel(parse_url(url)))
