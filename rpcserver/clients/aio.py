@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +32,7 @@ MAX_IN_FLIGHT = 1024
 has limits, too, and a thousand hide any network's latency."""
 
 
-class AsyncChannel:
+class AsyncChannel(ABC):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     ``timeout`` (seconds for a call) may be changed at any time. The connection is opened again by
@@ -102,7 +103,11 @@ class AsyncChannel:
                 raise NotReached(f"{self.endpoint}: the channel is closed")
             if self._transport is None:
                 sock = await self._connected()
-                self._transport = await self._wrap(asyncio.get_running_loop(), sock)
+                transport = await self._wrap(asyncio.get_running_loop(), sock)
+                if self._closed:  # meanwhile
+                    transport.abort()
+                    raise NotReached(f"{self.endpoint}: the channel was closed")
+                self._transport = transport
             return self._transport
 
     async def _call(
@@ -159,16 +164,19 @@ class AsyncChannel:
         if answered is not None and not answered.done():
             answered.set_result(None)
 
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
-        raise NotImplementedError
-
-    async def _send(self, transport: Any, pending: PendingCall) -> None:
-        raise NotImplementedError
-
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        raise NotImplementedError
+        await self._send(transport, pending)
+        await answered
+
+    @abstractmethod
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+        """The transport over a connected socket."""
+
+    @abstractmethod
+    async def _send(self, transport: Any, pending: PendingCall) -> None:
+        """Send a call, whole or not at all."""
 
 
 class AsyncStreamChannel(AsyncChannel):
@@ -183,12 +191,6 @@ class AsyncStreamChannel(AsyncChannel):
             lambda: _Records(self, self._writable, RecordReader(self.max_record)), sock=sock
         )
         return transport
-
-    async def _exchange(
-        self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
-    ) -> None:
-        await self._send(transport, pending)
-        await answered
 
     async def _send(self, transport: Any, pending: PendingCall) -> None:
         await self._writable.wait()  # whoever is cancelled here has sent nothing yet

@@ -17,14 +17,7 @@ from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients.batch import Batch
-from rpcserver.errors import (
-    AuthError,
-    BadReply,
-    CallError,
-    NotReached,
-    RecordError,
-    TimedOut,
-)
+from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame

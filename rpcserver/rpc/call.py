@@ -14,9 +14,9 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 class Peer(NamedTuple):
     """Who called, as the transport knows it.
 
-    ``transport`` is ``tcp``, ``udp``, ``unix`` or ``unixgram``; ``address`` and ``local`` (where
-    the call came in) are what ``socket`` gives: ``(host, port, ...)`` or a path; ``uid`` is the
-    user of a UNIX socket's other end, if the kernel told.
+    ``transport`` is ``tcp``, ``udp``, ``unix``, ``unixgram`` or ``vsock``; ``address`` and
+    ``local`` (where the call came in) are what ``socket`` gives: ``(host, port, ...)`` or a path;
+    ``uid`` is the user of a UNIX socket's other end, if the kernel told.
     """
 
     transport: str
@@ -77,7 +77,7 @@ class Call(NamedTuple):
 
     @property
     def transport(self) -> str:
-        """``tcp``, ``udp``, ``unix`` or ``unixgram``."""
+        """The peer's: ``tcp``, ``udp``, ..."""
         return self.peer.transport
 
     @property

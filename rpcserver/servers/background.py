@@ -16,7 +16,7 @@ _loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 def submit(awaitable: Awaitable[Any]) -> Future[Any]:
     """Have it run on the loop, which is started if it does not run yet."""
-    return asyncio.run_coroutine_threadsafe(_wait(awaitable), _loop())
+    return asyncio.run_coroutine_threadsafe(waited(awaitable), _loop())
 
 
 def run(awaitable: Awaitable[Any]) -> Any:
@@ -24,7 +24,8 @@ def run(awaitable: Awaitable[Any]) -> Any:
     return submit(awaitable).result()
 
 
-async def _wait(awaitable: Awaitable[Any]) -> Any:
+async def waited(awaitable: Awaitable[Any]) -> Any:
+    """It as a coroutine, which is what loops want."""
     return await awaitable
 
 

@@ -28,7 +28,7 @@ logger = logging.getLogger("rpcserver")
 
 _AF_INET = socket.AF_INET
 _Socket = socket.socket  # the classes have an attribute of that name
-_MAX_CHILDREN = 40  # ForkingMixIn's
+_ForkingMixIn = getattr(socketserver, "ForkingMixIn", None)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -157,10 +157,13 @@ class RpcServer(socketserver.BaseServer):
         self.loop = loop
         loop.add_reader(self.socket, self._handle_request_noblock)
 
-    def busy(self) -> bool:
-        """Whether there is a request, here or in a child, that is not done."""
-        children = getattr(self, "active_children", None) or ()
-        return bool(self._requests or children or self.children)
+    def open_requests(self) -> int:
+        """How many requests are not done, those of children included."""
+        return len(self._requests) + len(self._forked()) + len(self.children)
+
+    def _forked(self) -> set[int]:
+        """ForkingMixIn's children."""
+        return getattr(self, "active_children", None) or set()
 
     def detach(self) -> None:
         """Take no more requests; those that are there go on."""
@@ -258,7 +261,7 @@ class RpcServer(socketserver.BaseServer):
         self.end_requests()
         deadline = time.monotonic() + self.close_timeout
         self.wait_for_requests(deadline)
-        self.children.adopt(getattr(self, "active_children", None) or ())
+        self.children.adopt(self._forked())
         self.children.end(deadline)
         super().server_close()
 
@@ -298,13 +301,14 @@ class StreamServer(RpcServer):
         bind_and_activate: bool = True,
     ) -> None:
         super().__init__(server_address, services, bind_and_activate)
-        if getattr(self, "max_children", None) == _MAX_CHILDREN:
+        default = getattr(_ForkingMixIn, "max_children", None)
+        if _forks(self) and getattr(self, "max_children", None) == default:
             # At that number socketserver would wait for a connection to end.
             self.max_children = self.max_connections + 1
 
     def _next_request(self) -> tuple[Any, Any]:
         connection, address = super()._next_request()
-        if self.open_connections() >= self.max_connections:
+        if self.open_requests() >= self.max_connections:
             connection.close()
             text = f"turned away: {self.max_connections} connections are open"
             self.turned_away("max_connections", address, text)
@@ -315,11 +319,6 @@ class StreamServer(RpcServer):
                 # A reply must not wait for the acknowledgement of the one before.
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection, address
-
-    def open_connections(self) -> int:
-        """How many there are now, those of children included."""
-        active_children = getattr(self, "active_children", None) or ()
-        return len(self._requests) + len(active_children) + len(self.children)
 
     def handle_out_of_band(self, request: Any, client_address: Any, data: bytes) -> None:
         """Called with each urgent byte (RFC 793) that arrives on a connection; it is never part
@@ -336,5 +335,4 @@ class StreamServer(RpcServer):
 
 
 def _forks(server: RpcServer) -> bool:
-    mixin = getattr(socketserver, "ForkingMixIn", None)
-    return mixin is not None and isinstance(server, mixin)
+    return _ForkingMixIn is not None and isinstance(server, _ForkingMixIn)

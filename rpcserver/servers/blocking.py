@@ -21,20 +21,17 @@ import os
 import socket
 import socketserver
 import time
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rpcserver.errors import SystemErr
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine, refusal
+from rpcserver.rpc.dispatch import Invocation, refusal
 from rpcserver.rpc.flavor import NO_AUTH
-from rpcserver.rpc.version import Service
 from rpcserver.servers import sockets
 from rpcserver.servers.base import RpcServer, StreamServer
 from rpcserver.servers.handlers import Datagram, DatagramHandler, StreamHandler
 
 logger = logging.getLogger("rpcserver")
-
 
 _VMADDR_PORT_ANY = 0xFFFFFFFF
 
@@ -87,8 +84,8 @@ class VsockServer(StreamServer, socketserver.TCPServer):
 class _DatagramServer(RpcServer):
     """What the servers for datagrams share.
 
-    Class variables: ``max_packet_size`` is what a datagram may have; ``truncated`` counts those
-    that were larger and dropped. ``max_in_flight``: calls that may wait for their methods.
+    Class variables: ``max_packet_size`` (bytes that a datagram may have) and ``max_in_flight``
+    (calls that may wait for their methods).
     """
 
     max_in_flight = 256
@@ -98,20 +95,17 @@ class _DatagramServer(RpcServer):
     max_packet_size: ClassVar[int] = 65_535
     allow_reuse_address = False  # two servers on one UDP port would take turns
 
-    def __init__(
-        self,
-        server_address: Any,
-        services: Sequence[Service] | ServerEngine,
-        bind_and_activate: bool = True,
-    ) -> None:
-        self.truncated = 0
-        super().__init__(server_address, services, bind_and_activate)
+    @property
+    def truncated(self) -> int:
+        """How many datagrams were larger than ``max_packet_size``, and dropped."""
+        return self.reached["max_packet_size"]
 
     def _next_request(self) -> tuple[Datagram, Any]:
         data, ancillary, flags, address = sockets.receive(self.socket, self.max_packet_size)
         if flags & sockets.MSG_TRUNC:
-            self.truncated += 1
-            raise OSError(errno.EMSGSIZE, "a datagram larger than max_packet_size was dropped")
+            text = f"a datagram of more than {self.max_packet_size} bytes was dropped"
+            self.turned_away("max_packet_size", address, text)
+            raise OSError(errno.EMSGSIZE, text)
         return Datagram(data, ancillary), address
 
     def full(self) -> bool:

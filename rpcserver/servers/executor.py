@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import pickle
@@ -14,8 +15,10 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Call
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.version import Service
+from rpcserver.servers.background import waited
 from rpcserver.servers.child import InChild
 from rpcserver.servers.loop import EventLoop
+from rpcserver.servers.methods import resolved
 from rpcserver.servers.origin import load_service, origin_of
 
 logger = logging.getLogger("rpcserver")
@@ -61,8 +64,8 @@ class Methods:
                 return self._when_done(self._loop.create_task(result), invocation, done)
             if isinstance(result, InChild):
                 return self._submit(invocation, done, result)
-            if hasattr(result, "__await__"):
-                return self._when_done(self._loop.create_task(_wait(result)), invocation, done)
+            if inspect.isawaitable(result):
+                return self._when_done(self._loop.create_task(waited(result)), invocation, done)
         except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
             return invocation.fail(error, time.monotonic())
         now = time.monotonic()
@@ -95,9 +98,9 @@ class Methods:
         if self._executor is None:
             self._executor = self._make_executor()
         if isinstance(self._executor, ThreadPoolExecutor):
-            return self._executor.submit(resolved, work or InChild(invocation.run, ()))
+            return self._executor.submit(_run, work.run if work else invocation.run)
         if work is not None:
-            return self._executor.submit(resolved, work)
+            return self._executor.submit(_run, work.run)
         origin = origin_of(invocation.service)
         return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation))
 
@@ -121,24 +124,12 @@ class Methods:
         return LATER
 
 
-def resolved(work: InChild) -> Any:
-    """What comes out of it in the end, with the calling thread waiting for it."""
-    result = work.run()
-    if isinstance(result, InChild):
-        result = result.run()
-    if hasattr(result, "__await__"):
-        from rpcserver.servers import background
-
-        result = background.run(result)
-    return result
+def _run(function: Callable[..., Any], *arguments: Any) -> Any:
+    return resolved(function(*arguments))
 
 
 def _threads() -> Executor:
     return ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="rpcserver-method")
-
-
-async def _wait(awaitable: Any) -> Any:
-    return await awaitable
 
 
 _services: dict[tuple[int, str], Service] = {}
@@ -164,4 +155,4 @@ def _call_elsewhere(origin: str, snapshot: bytes) -> Any:
     (peer, credential, xid, version, number), deadline, method, arguments = pickle.loads(snapshot)
     procedure = next(each for each in version._procedures.values() if each.number == number)
     call = Call(peer, credential, xid, version, procedure, None, deadline)
-    return resolved(InChild(getattr(service, method), (call, *arguments)))
+    return _run(getattr(service, method), call, *arguments)

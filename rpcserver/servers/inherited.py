@@ -11,10 +11,13 @@ from rpcserver.errors import UsageError
 _FIRST = 3  # sd_listen_fds(3)
 
 _TRANSPORTS = {
-    ("inet", socket.SOCK_STREAM): "tcp",
-    ("inet", socket.SOCK_DGRAM): "udp",
-    ("unix", socket.SOCK_STREAM): "unix",
-    ("unix", socket.SOCK_DGRAM): "unixgram",
+    ("AF_INET", "SOCK_STREAM"): "tcp",
+    ("AF_INET6", "SOCK_STREAM"): "tcp",
+    ("AF_INET", "SOCK_DGRAM"): "udp",
+    ("AF_INET6", "SOCK_DGRAM"): "udp",
+    ("AF_UNIX", "SOCK_STREAM"): "unix",
+    ("AF_UNIX", "SOCK_DGRAM"): "unixgram",
+    ("AF_VSOCK", "SOCK_STREAM"): "vsock",
 }
 
 
@@ -58,13 +61,11 @@ class OneConnection(socket.socket):
 
 
 def transport_of(sock: socket.socket) -> str:
-    """``tcp``, ``udp``, ``unix`` or ``unixgram``. Raises ``UsageError`` for any other socket."""
-    family = "inet" if sock.family in (socket.AF_INET, socket.AF_INET6) else "unix"
-    if family == "unix" and sock.family != getattr(socket, "AF_UNIX", None):
-        raise UsageError(f"an inherited socket of a family we do not serve: {sock!r}")
-    transport = _TRANSPORTS.get((family, sock.type))
+    """The transport of a socket. Raises ``UsageError`` for one that we do not serve."""
+    family, kind = (str(getattr(each, "name", each)) for each in (sock.family, sock.type))
+    transport = _TRANSPORTS.get((family, kind))
     if transport is None:
-        raise UsageError(f"an inherited socket of a type we do not serve: {sock!r}")
+        raise UsageError(f"an inherited socket that we do not serve: {family}, {kind}")
     return transport
 
 

@@ -50,11 +50,14 @@ def finish(
 ) -> bytes | None:
     """Run the method, and make the reply of what comes out."""
     try:
-        result = invocation.run()
-        if isinstance(result, InChild):
-            result = (in_child or InChild.run)(result)
-        if inspect.isawaitable(result):
-            result = background.run(result)
+        result = resolved(invocation.run(), in_child or InChild.run)
     except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
         return invocation.fail(error, time.monotonic())
     return invocation.reply(result, time.monotonic())
+
+
+def resolved(result: Any, in_child: Callable[[InChild], Any] = InChild.run) -> Any:
+    """What a method's result becomes in the end, with the calling thread waiting for it."""
+    if isinstance(result, InChild):
+        result = in_child(result)
+    return background.run(result) if inspect.isawaitable(result) else result

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from rpcserver.servers import methods
 from rpcserver.servers.loop import Loop
@@ -26,7 +26,6 @@ LAST_DELAY = 10.0
 
 YOUNG = 1.0
 """Seconds that a worker must have lived to be replaced at once."""
-
 
 _SIGNALS = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
@@ -66,7 +65,7 @@ class PreforkServer(Server):
         """Keep the workers alive until ``shutdown()``."""
         self._parent = Loop()
         self._parent.run(lambda: self._stop, self._keep)
-        self._closing.close()  # unregister before anything else ends
+        self.unregister()
         for worker in self._workers:
             _kill(worker, signal.SIGTERM)
         deadline = time.monotonic() + 2 + max(each.close_timeout for each in self.listeners)
@@ -190,7 +189,7 @@ class PreforkServer(Server):
             logging.shutdown()
             os._exit(status)
 
-    def _become_worker(self) -> Self:
+    def _become_worker(self) -> None:
         """Forget what is the parent's."""
         os.close(self._our_end)
         assert self._parent is not None
@@ -204,7 +203,6 @@ class PreforkServer(Server):
         self._stop = False
         for listener in self.listeners:
             listener.share()
-        return self
 
 
 def _kill(worker: Worker, number: int) -> None:

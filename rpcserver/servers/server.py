@@ -157,11 +157,11 @@ class Server:
         if self._retiring is not None:
             for listener in self.listeners:
                 listener.detach()
-            if now >= self._retiring or not any(each.busy() for each in self.listeners):
+            if now >= self._retiring or not any(each.open_requests() for each in self.listeners):
                 self._stop = True
         elif self._idle_exit is not None:
             taken = sum(each.taken for each in self.listeners)
-            if taken != self._taken or any(each.busy() for each in self.listeners):
+            if taken != self._taken or any(each.open_requests() for each in self.listeners):
                 self._taken, self._since = taken, now
             elif now - self._since >= self._idle_exit:
                 self._stop = True
@@ -209,7 +209,9 @@ class Server:
             listener.detach()
         waiting = [each for each in self.listeners if isinstance(each, MultiplexingMixIn)]
         deadline = time.monotonic() + max((each.close_timeout for each in waiting), default=0)
-        return lambda: not any(each.busy() for each in waiting) or time.monotonic() > deadline
+        return lambda: (
+            not any(each.open_requests() for each in waiting) or time.monotonic() > deadline
+        )
 
     def _close_all(self) -> None:
         if self._methods is not None:

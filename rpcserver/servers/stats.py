@@ -36,6 +36,6 @@ def stats_of(listeners: Iterable[Any], calls: list[Count]) -> Stats:
     return Stats(
         calls,
         sum(listener.taken for listener in listeners),
-        sum(len(listener._requests) for listener in listeners),
+        sum(listener.open_requests() for listener in listeners),
         dict(limits),
     )
