@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
-from rpcserver.clients.blocking import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
 from rpcserver.clients.connect import locate
 from rpcserver.errors import UsageError
 from rpcserver.rpc.flavor import ClientFlavor

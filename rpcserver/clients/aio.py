@@ -9,20 +9,27 @@ import asyncio
 import secrets
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
-from rpcserver.clients.blocking import (
-    CONNECT_TIMEOUT,
+from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
+from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients.resending import (
+    FIRST_BACK_OFF,
     FIRST_RETRY,
+    LAST_BACK_OFF,
     LAST_RETRY,
-    TIMEOUT,
-    connected,
+    MAX_DAMAGED,
+    MAX_UNMARKED,
+    pauses,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall
 from rpcserver.rpc.flavor import ClientFlavor
+from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
@@ -32,30 +39,38 @@ MAX_IN_FLIGHT = 1024
 has limits, too, and a thousand hide any network's latency."""
 
 
+async def _refuse(record: bytes) -> bytes | None:
+    return refuse_call(record)
+
+
 class AsyncChannel(ABC):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
-    ``timeout`` (seconds for a call) may be changed at any time. The connection is opened again by
-    the next call when it has been lost. A call that is cancelled leaves it as it was.
+    ``timeout`` (seconds for a call) and ``connect_timeout`` may be changed at any time. The
+    connection is opened again by the next call when it has been lost. A call that is cancelled
+    leaves it as it was.
     """
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        opener: Opener,
         flavor: ClientFlavor,
         timeout: float,
         connect_timeout: float,
         max_in_flight: int,
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoint = opener.endpoint
         self.timeout = timeout
         self.connect_timeout = connect_timeout
+        self._opener = opener
         self._engine = ClientEngine(flavor, secrets.randbits(32))
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._room = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()
         self._transport: Any = None
         self._closed = False
+        self._answer: Callable[[bytes], Awaitable[bytes | None]] = _refuse
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def call(
         self,
@@ -64,25 +79,36 @@ class AsyncChannel(ABC):
         arguments: tuple[Any, ...],
         *,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
         oneway: bool = False,
+        resend: bool = False,
+        lenient: bool = False,
     ) -> Any:
         """Call the procedure and return its result.
 
-        ``timeout``: seconds, by default the channel's. ``oneway``: send the call, wait for no
-        reply, and return ``None`` (RFC 5531 section 8). Raises ``NotReached``, ``TimedOut``,
-        ``Refused`` or ``BadReply``, and ``XdrError`` for arguments that the procedure refuses.
+        The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
         seconds = self.timeout if timeout is None else timeout
+
+        async def once() -> Any:
+            pending = self._engine.begin(
+                version, procedure, arguments, resend=resend, lenient=lenient
+            )
+            self._engine.forget(pending)  # until it is sent
+            if oneway:
+                await self._send(await self.connect(connect_timeout), pending.message)
+                return None
+            await self._call(pending, connect_timeout)
+            return pending.result()
+
         try:
             async with asyncio.timeout(seconds):
-                if oneway:
-                    return await self._tell(version, procedure, arguments)
                 try:
-                    return await self._call(version, procedure, arguments)
+                    return await once()
                 except AuthError as error:
                     if not self._engine.flavor.refused(error.stat):
                         raise
-                return await self._call(version, procedure, arguments)
+                return await once()
         except TimeoutError as error:
             if isinstance(error, CallError):
                 raise
@@ -94,7 +120,13 @@ class AsyncChannel(ABC):
         self._closed = True
         self.lost(self._transport, NotReached(f"{self.endpoint}: the channel was closed"))
 
-    async def connect(self) -> Any:
+    def answer_calls(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
+        """Have the calls answered that the server makes over this connection: ``answer(record)``
+        gives the reply, or ``None`` for silence. Until then they are refused.
+        ``rpcserver.serve_on`` makes ``answer`` from services."""
+        self._answer = answer
+
+    async def connect(self, connect_timeout: float | None = None) -> Any:
         """Open the connection if it is not open. Raises ``NotReached``."""
         if self._transport is not None:
             return self._transport
@@ -102,7 +134,8 @@ class AsyncChannel(ABC):
             if self._closed:
                 raise NotReached(f"{self.endpoint}: the channel is closed")
             if self._transport is None:
-                sock = await self._connected()
+                limit = self.connect_timeout if connect_timeout is None else connect_timeout
+                sock = await self._connected(limit)
                 transport = await self._wrap(asyncio.get_running_loop(), sock)
                 if self._closed:  # meanwhile
                     transport.abort()
@@ -110,12 +143,23 @@ class AsyncChannel(ABC):
                 self._transport = transport
             return self._transport
 
-    async def _call(
-        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
-    ) -> Any:
+    async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
+        """Send a call, once more if it may be, until it is done."""
+        waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
         async with self._room:
-            transport = await self.connect()
-            pending = self._engine.begin(version, procedure, arguments)
+            while True:
+                try:
+                    await self._attempt(pending, connect_timeout)
+                except NotReached as error:
+                    pending.fail(error)
+                if self._closed or not (pending.resend and pending.lost):
+                    return
+                await asyncio.sleep(next(waits))
+
+    async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
+        transport = await self.connect(connect_timeout)
+        for _ in range(MAX_DAMAGED + 1):
+            self._engine.again(pending)
             answered = asyncio.get_running_loop().create_future()
             self._waiting[pending.xid] = answered
             try:
@@ -123,31 +167,44 @@ class AsyncChannel(ABC):
             finally:
                 del self._waiting[pending.xid]
                 self._engine.forget(pending)
-        return pending.result()
+            if self.endpoint.stream or not (pending.resend and pending.damaged):
+                return
 
-    async def _tell(
-        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
-    ) -> None:
-        transport = await self.connect()
-        pending = self._engine.begin(version, procedure, arguments)
-        self._engine.forget(pending)
-        await self._send(transport, pending)
-
-    async def _connected(self) -> socket.socket:
+    async def _connected(self, timeout: float) -> socket.socket:
         # In a thread: a name's addresses are asked for, and tried one after the other.
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, connected, self.endpoint, self.connect_timeout)
+        opening = loop.run_in_executor(None, self._opener.open, timeout)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unwanted)
             raise
 
-    def received(self, record: bytes) -> None:
-        """A reply, perhaps to a call that waits no longer."""
-        pending = self._engine.receive(record)
+    def received(self, transport: Any, record: bytes) -> None:
+        """A reply, perhaps to a call that waits no longer; or a call that the server makes."""
+        if not is_call(record):
+            self._answered(self._engine.receive(record))
+            return
+        if len(self._answering) >= MAX_CALLS_BACK:
+            raise RecordError(f"the server made more than {MAX_CALLS_BACK} calls", "MAX_CALLS_BACK")
+        task = asyncio.get_running_loop().create_task(self._reply(transport, record))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    def received_unmarked(self, reader: RecordReader, looks: int) -> int:
+        """Nothing more is there for now; how often a record was without its end."""
+        if not self._engine.lenient:
+            return 0
+        fragments = reader.unmarked
+        if fragments is None:
+            return 0
+        if looks >= MAX_UNMARKED:
+            raise RecordError("the end of a record is not marked", "MAX_UNMARKED")
+        pending = self._engine.receive_unmarked(fragments)
         if pending is not None:
-            self._wake(pending.xid)
+            reader.end_record()
+            self._answered(pending)
+        return looks + 1
 
     def lost(self, transport: Any, error: CallError) -> None:
         """The connection is of no use any more: its calls end with ``error``."""
@@ -155,19 +212,27 @@ class AsyncChannel(ABC):
             return
         self._transport = None
         transport.abort()
+        for task in self._answering:
+            task.cancel()
         self._engine.fail_all(error)
-        for xid in list(self._waiting):
-            self._wake(xid)
+        for answered in self._waiting.values():
+            if not answered.done():
+                answered.set_result(None)
 
-    def _wake(self, xid: int) -> None:
-        answered = self._waiting.get(xid)
+    def _answered(self, pending: PendingCall | None) -> None:
+        answered = self._waiting.get(pending.xid) if pending is not None else None
         if answered is not None and not answered.done():
             answered.set_result(None)
+
+    async def _reply(self, transport: Any, record: bytes) -> None:
+        reply = await self._answer(record)
+        if reply is not None and transport is self._transport:
+            await self._send(transport, reply)
 
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        await self._send(transport, pending)
+        await self._send(transport, pending.message)
         await answered
 
     @abstractmethod
@@ -175,8 +240,8 @@ class AsyncChannel(ABC):
         """The transport over a connected socket."""
 
     @abstractmethod
-    async def _send(self, transport: Any, pending: PendingCall) -> None:
-        """Send a call, whole or not at all."""
+    async def _send(self, transport: Any, message: bytes) -> None:
+        """Send a message, whole or not at all."""
 
 
 class AsyncStreamChannel(AsyncChannel):
@@ -192,9 +257,9 @@ class AsyncStreamChannel(AsyncChannel):
         )
         return transport
 
-    async def _send(self, transport: Any, pending: PendingCall) -> None:
+    async def _send(self, transport: Any, message: bytes) -> None:
         await self._writable.wait()  # whoever is cancelled here has sent nothing yet
-        transport.write(frame(pending.message))
+        transport.write(frame(message))
 
 
 class AsyncDatagramChannel(AsyncChannel):
@@ -210,16 +275,14 @@ class AsyncDatagramChannel(AsyncChannel):
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        pause = FIRST_RETRY
-        while True:
-            await self._send(transport, pending)
+        for pause in pauses(FIRST_RETRY, LAST_RETRY):
+            await self._send(transport, pending.message)
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answered), pause)
                 return
-            pause = min(2 * pause, LAST_RETRY)
 
-    async def _send(self, transport: Any, pending: PendingCall) -> None:
-        transport.sendto(pending.message)
+    async def _send(self, transport: Any, message: bytes) -> None:
+        transport.sendto(message)
 
 
 class _Records(asyncio.Protocol):
@@ -229,6 +292,7 @@ class _Records(asyncio.Protocol):
         self._channel = channel
         self._writable = writable
         self._reader = reader
+        self._looks = 0
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -237,7 +301,8 @@ class _Records(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for record in self._reader.feed(data):
-                self._channel.received(record)
+                self._channel.received(self._transport, record)
+            self._looks = self._channel.received_unmarked(self._reader, self._looks)
         except RecordError as error:
             self._channel.lost(self._transport, BadReply(f"{self._channel.endpoint}: {error}"))
 
@@ -262,7 +327,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._channel.received(data)
+        self._channel.received(self._transport, data)
 
     def error_received(self, exc: Exception) -> None:
         reason = f"{self._channel.endpoint}: {_reason(exc)}"
@@ -284,17 +349,20 @@ async def open_channel(
     flavor: ClientFlavor | None = None,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
+    privileged_port: bool = False,
+    keep_alive: float | None = KEEP_ALIVE,
     max_in_flight: int = MAX_IN_FLIGHT,
 ) -> AsyncChannel:
     """A channel to ``endpoint``, open; a generated ``AsyncClient`` class is called with it.
 
-    ``flavor``: see ``rpcserver.auth``, by default AUTH_NONE. ``timeout`` (for a call) and
-    ``connect_timeout`` are seconds. Raises ``NotReached``.
+    The arguments are those of ``clients.blocking.open_channel``; ``max_in_flight``: calls that
+    wait for their replies at the same time. Raises ``NotReached``.
     """
     kind = AsyncStreamChannel if endpoint.stream else AsyncDatagramChannel
     if connect_timeout is None:
         connect_timeout = min(CONNECT_TIMEOUT, timeout)
+    opener = Opener(endpoint, privileged_port, keep_alive)
     flavor = flavor or client_flavor(None)
-    channel = kind(endpoint, flavor, timeout, connect_timeout, max_in_flight)
+    channel = kind(opener, flavor, timeout, connect_timeout, max_in_flight)
     await channel.connect()
     return channel

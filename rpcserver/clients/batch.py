@@ -12,7 +12,7 @@ from rpcserver.rpc.calls import PendingCall
 from rpcserver.rpc.version import using
 
 if TYPE_CHECKING:
-    from rpcserver.clients.blocking import BlockingChannel
+    from rpcserver.clients.base import BlockingChannel
 
 T = TypeVar("T")
 Arguments = ParamSpec("Arguments")
@@ -34,8 +34,8 @@ class Batch:
     ) -> BatchedCall[T]:
         """Have ``method``, a client's on this channel, called with ``arguments``.
 
-        Raises ``XdrError`` for arguments that the procedure refuses, ``NotReached`` if the
-        connection cannot be opened, ``UsageError`` for what is no such method.
+        Raises ``XdrError`` for arguments that the procedure refuses, ``UsageError`` for what is
+        no such method.
         """
         client: Any = getattr(method, "__self__", None)
         if getattr(client, "_channel", None) is not self._channel:

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
-from rpcserver.clients.blocking import CONNECT_TIMEOUT, TIMEOUT, open_channel
+from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients.blocking import open_channel
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpc.dispatch import NULL

@@ -10,6 +10,7 @@ from rpcserver.errors import (
     BadReply,
     CallError,
     GarbageArgs,
+    NotReached,
     ProcUnavail,
     ProgMismatch,
     ProgUnavail,
@@ -21,7 +22,7 @@ from rpcserver.protocols import rpc_msg
 from rpcserver.rpc.flavor import Auth, ClientFlavor
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, parse_reply
 from rpcserver.rpc.version import Procedure, Version
-from rpcserver.xdr.codec import pack, unpack_whole
+from rpcserver.xdr.codec import pack, unpack, unpack_whole
 
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
@@ -30,9 +31,23 @@ _REFUSED: dict[int, type[CallError]] = {
 
 class PendingCall:
     """A call that was made: ``message`` goes to the server, and once ``done``, ``result()``
-    returns what came back or raises it."""
+    returns what came back or raises it.
 
-    __slots__ = ("_error", "_open", "_value", "done", "message", "procedure", "xid")
+    ``resend``: it may be sent again. ``lenient``: its result may be padded too far, and have
+    numbers and labels that its type has not.
+    """
+
+    __slots__ = (
+        "_error",
+        "_open",
+        "_value",
+        "done",
+        "lenient",
+        "message",
+        "procedure",
+        "resend",
+        "xid",
+    )
 
     def __init__(
         self,
@@ -40,14 +55,28 @@ class PendingCall:
         procedure: Procedure[Any],
         message: bytes,
         open_reply: Callable[[Auth, bytes], bytes],
+        resend: bool = False,
+        lenient: bool = False,
     ) -> None:
         self.xid = xid
+        self.resend = resend
+        self.lenient = lenient
         self.procedure = procedure
         self.message = message
         self.done = False
         self._open = open_reply
         self._value: Any = None
         self._error: BaseException | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection went away before a reply came."""
+        return isinstance(self._error, NotReached)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether one side did not understand the other: a datagram was cut, perhaps."""
+        return isinstance(self._error, (BadReply, GarbageArgs, AuthError))
 
     def result(self) -> Any:
         """The decoded result. Raises the ``CallError`` that the call ended with."""
@@ -60,6 +89,11 @@ class PendingCall:
         self.done = True
         self._error = error
 
+    def reset(self) -> None:
+        """Forget how it ended."""
+        self.done = False
+        self._error = None
+
     def settle(self, reply: ReplyMessage) -> None:
         """End the call with its reply."""
         self.done = True
@@ -68,7 +102,11 @@ class PendingCall:
                 self._error = _refused(reply.body)
                 return
             results = self._open(reply.verifier, reply.record[reply.start :])
-            self._value = unpack_whole(self.procedure.result_schema, results)
+            schema = self.procedure.result_schema
+            if self.lenient:
+                self._value, _ = unpack(schema, results, lenient=True)
+            else:
+                self._value = unpack_whole(schema, results)
         except XdrError as error:
             error.within("result")
             self._error = BadReply(f"the result could not be decoded: {error}")
@@ -86,10 +124,22 @@ class ClientEngine:
     def __init__(self, flavor: ClientFlavor, first_xid: int) -> None:
         self.flavor = flavor
         self._xid = first_xid
+        self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits for its reply."""
+        return not self._pending
+
     def begin(
-        self, version: type[Version], procedure: Procedure[Any], arguments: tuple[Any, ...]
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        *,
+        resend: bool = False,
+        lenient: bool = False,
     ) -> PendingCall:
         """Encode a call. Raises ``XdrError`` for arguments that the procedure does not take."""
         try:
@@ -101,7 +151,8 @@ class ClientEngine:
             xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
         )
         message, open_reply = self.flavor.protect(header, encoded)
-        pending = PendingCall(xid, procedure, message, open_reply)
+        pending = PendingCall(xid, procedure, message, open_reply, resend, lenient)
+        self.lenient = self.lenient or lenient
         self._pending[xid] = pending
         return pending
 
@@ -122,6 +173,30 @@ class ClientEngine:
             pending.settle(reply)
         return pending
 
+    def receive_unmarked(self, fragments: bytes) -> PendingCall | None:
+        """The same for a record whose end was not marked: the call of which ``fragments`` are the
+        whole reply, if it is a lenient one."""
+        pending = self._pending.get(int.from_bytes(fragments[:4]))
+        if pending is None or not pending.lenient:
+            return None
+        try:
+            reply = parse_reply(fragments)
+        except BadReply:
+            return None
+        if reply is None:
+            return None
+        pending.settle(reply)
+        if isinstance(pending._error, BadReply):  # the rest is still to come
+            pending.reset()
+            return None
+        del self._pending[pending.xid]
+        return pending
+
+    def again(self, pending: PendingCall) -> None:
+        """Wait for a reply to a call that is sent, or sent once more, whatever became of it."""
+        pending.reset()
+        self._pending[pending.xid] = pending
+
     def forget(self, pending: PendingCall) -> None:
         """Wait no longer for this call."""
         self._pending.pop(pending.xid, None)
@@ -130,7 +205,7 @@ class ClientEngine:
         """End every call that is waiting, for instance because the connection is gone."""
         waiting, self._pending = self._pending, {}
         for pending in waiting.values():
-            pending.fail(error)
+            pending.fail(type(error)(*error.args))  # each caller raises one of its own
 
 
 def _refused(body: rpc_msg.ReplyBody) -> CallError:

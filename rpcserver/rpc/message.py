@@ -25,6 +25,7 @@ _TWO_WORDS = struct.Struct(">2I")
 _REPLY_START = struct.Struct(">3I")
 # Plain integers: to look an enum's member up costs more than to compare it.
 _CALL = int(rpc_msg.MsgType.CALL)
+_CALL_WORD = _CALL.to_bytes(4)
 _REPLY = int(rpc_msg.MsgType.REPLY)
 _ACCEPTED = int(rpc_msg.ReplyStat.MSG_ACCEPTED)
 _NO_AUTH = bytes(8)
@@ -130,6 +131,11 @@ def denied(xid: int, rejected: rpc_msg.RejectedReply) -> bytes:
     """The reply to a call that was not let in."""
     body = rpc_msg.ReplyBodyMsgDenied(rejected)
     return pack(_RPC_MSG, rpc_msg.RpcMsg(xid, rpc_msg.RpcMsgBodyReply(body)))
+
+
+def is_call(record: bytes) -> bool:
+    """Whether a record is no reply but a call, which the other side makes."""
+    return record[4:8] == _CALL_WORD
 
 
 def parse_reply(record: bytes) -> ReplyMessage | None:

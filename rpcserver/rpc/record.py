@@ -45,6 +45,19 @@ class RecordReader:
         """Whether nothing of an unfinished record is waiting."""
         return not self._filled and not self._fragments
 
+    @property
+    def unmarked(self) -> bytes | None:
+        """The fragments of a record whose last one has not been seen, if nothing else is there:
+        some peers never mark the last."""
+        if self._filled or not self._fragments:
+            return None
+        return b"".join(self._fragments)
+
+    def end_record(self) -> None:
+        """Take the record as whole that ``unmarked`` gave."""
+        self._fragments.clear()
+        self._size = 0
+
     def room(self) -> memoryview | None:
         """Where the rest of a large fragment goes, if there is one to come."""
         missing = self._wanted - self._filled

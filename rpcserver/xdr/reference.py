@@ -14,7 +14,7 @@ from rpcserver.errors import XdrError
 from rpcserver.xdr.pack import PACK
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH
-from rpcserver.xdr.unpack import UNPACK
+from rpcserver.xdr.unpack import UNPACK, LenientUnpacker
 
 
 def pack(schema: Schema, value: Any) -> bytes:
@@ -27,12 +27,14 @@ def pack(schema: Schema, value: Any) -> bytes:
     return packer.get_buffer()
 
 
-def unpack(schema: Schema, data: bytes, start: int = 0) -> tuple[Any, int]:
+def unpack(schema: Schema, data: bytes, start: int = 0, lenient: bool = False) -> tuple[Any, int]:
     """The value that is encoded in ``data`` at ``start``, and the offset behind it.
 
-    Raises ``XdrError`` for bytes that are not of the schema.
+    ``lenient``: a number that its enum does not have stays an ``int``, and a union of a label
+    that it does not have is an ``UnknownArm``. Raises ``XdrError`` for bytes that are not of the
+    schema.
     """
-    unpacker = Unpacker(data)
+    unpacker = LenientUnpacker(data) if lenient else Unpacker(data)
     unpacker.set_position(start)
     try:
         value = UNPACK[schema[0]](schema, unpacker, MAX_DEPTH)

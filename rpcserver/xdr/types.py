@@ -180,3 +180,11 @@ class Arm:
         if on is not None and case is not None:
             cls._on = on
             cls._case = case if isinstance(case, _Default) else tuple(case)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownArm:
+    """What lenient decoding makes of a union whose discriminant ``value`` no arm has. What it
+    held is not known, and taken for nothing."""
+
+    value: int

@@ -11,7 +11,11 @@ from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
 from rpcserver.xdr.quad import Quad
 from rpcserver.xdr.schema import Schema
-from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
+from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY, UnknownArm
+
+
+class LenientUnpacker(Unpacker):
+    """For peers that have enum members and union labels which the ``.x`` has not."""
 
 
 def _short(unpacker: Unpacker, start: int, wanted: int) -> XdrError:
@@ -50,6 +54,8 @@ def _unpack_enum(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
     try:
         return schema[2][number]
     except KeyError:
+        if isinstance(unpacker, LenientUnpacker):
+            return number
         offset = unpacker.get_position() - 4
         raise XdrError(f"{schema[1].__name__} has no member {number}", offset) from None
 
@@ -155,6 +161,8 @@ def _unpack_union(schema: Schema, unpacker: Unpacker, depth: int) -> Any:
         label = UNPACK[discriminant[0]](discriminant, unpacker, depth)
         arm = cases.get(label, default)
         if arm is None:
+            if isinstance(unpacker, LenientUnpacker):
+                return UnknownArm(int(label))
             raise XdrError(f"{name} has no case {label!r}", unpacker.get_position() - 4)
     except XdrError as error:
         error.within(tag)

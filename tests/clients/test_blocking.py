@@ -150,7 +150,8 @@ def test_an_answer_that_is_none(answer: bytes) -> None:
     def handle(stream: Any) -> None:
         stream.read_record()
         stream.send(answer)
-        stream.is_closed()
+        while stream.socket.recv(4096):
+            pass
 
     with tcp(handle) as endpoint:
         with EchoClient(open_channel(endpoint, timeout=0.3)) as client:

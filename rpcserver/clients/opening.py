@@ -1,0 +1,115 @@
+"""From an endpoint to a connected socket."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rpcserver.errors import NotReached
+from rpcserver.rpcbind.netid import Endpoint
+
+KEEP_ALIVE = 60.0
+"""Seconds of silence after which the kernel asks whether a TCP peer is still there: a machine
+that was switched off says nothing."""
+
+_PROBES = 6  # that many times without an answer, ten seconds apart
+_PROBE_INTERVAL = 10
+PRIVILEGED_PORTS = range(600, 1024)
+"""Those below belong to services that are known (bindresvport(3) begins there, too)."""
+
+_TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens connections to ``endpoint``.
+
+    ``privileged_port``: from a port below 1024, which proves to old servers that root is asking.
+    ``keep_alive``: seconds of silence before a TCP peer is probed, ``None``: never.
+    """
+
+    endpoint: Endpoint
+    privileged_port: bool = False
+    keep_alive: float | None = KEEP_ALIVE
+
+    def open(self, timeout: float) -> socket.socket:
+        """A connected socket that does not block. A name's addresses are tried one after the
+        other, in ``timeout`` seconds together. Raises ``NotReached``."""
+        places = self._places()
+        deadline = time.monotonic() + timeout
+        failure: OSError | None = None
+        for tried, (family, address) in enumerate(places):
+            left = max(deadline - time.monotonic(), 0.001) / (len(places) - tried)
+            try:
+                return self._opened(family, address, left)
+            except OSError as error:
+                failure = error
+        reason = failure and (failure.strerror or failure)
+        raise NotReached(f"{self.endpoint}: {reason}") from failure
+
+    def _places(self) -> list[tuple[int, Any]]:
+        endpoint = self.endpoint
+        try:
+            if endpoint.internet:
+                kind = socket.SOCK_STREAM if endpoint.stream else socket.SOCK_DGRAM
+                found = socket.getaddrinfo(endpoint.host, endpoint.port, type=kind)
+                return [(family, address) for family, _, _, _, address in found]
+            if endpoint.transport == "vsock":
+                return [(getattr(socket, "AF_VSOCK"), (int(endpoint.host), endpoint.port))]  # noqa: B009
+            return [(getattr(socket, "AF_UNIX"), endpoint.path)]  # noqa: B009  not everywhere
+        except (OSError, AttributeError, UnicodeError) as error:
+            raise NotReached(f"{endpoint}: {error}") from error
+
+    def _opened(self, family: int, address: Any, timeout: float) -> socket.socket:
+        kind = socket.SOCK_STREAM if self.endpoint.stream else socket.SOCK_DGRAM
+        deadline = time.monotonic() + timeout
+        failure: OSError = PermissionError("no privileged port is free")
+        for port in self._own_ports():
+            sock = socket.socket(family, kind)
+            try:
+                sock.settimeout(max(deadline - time.monotonic(), 0.001))
+                if port is not None:
+                    sock.bind(("", port))
+                elif self.endpoint.transport == "unixgram":
+                    sock.bind("")  # a name of the kernel's own: without one none could answer
+                sock.connect(address)
+                if self.endpoint.transport == "tcp":
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._keep_alive(sock)
+                sock.setblocking(False)
+                return sock
+            except OSError as error:
+                sock.close()
+                failure = error
+                if port is None or error.errno not in _TAKEN:
+                    break
+            except BaseException:
+                sock.close()
+                raise
+        if isinstance(failure, PermissionError):
+            raise OSError(errno.EACCES, f"no privileged port to call from: {failure}")
+        raise failure
+
+    def _own_ports(self) -> Iterable[int | None]:
+        if not (self.privileged_port and self.endpoint.internet):
+            return (None,)
+        # In any order, so that a port that has just been used is not asked for again.
+        return random.sample(PRIVILEGED_PORTS, len(PRIVILEGED_PORTS))
+
+    def _keep_alive(self, sock: socket.socket) -> None:
+        if self.keep_alive is None:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        idle = max(1, round(self.keep_alive))
+        for name, value in (
+            ("TCP_KEEPIDLE", idle),
+            ("TCP_KEEPINTVL", _PROBE_INTERVAL),
+            ("TCP_KEEPCNT", _PROBES),
+        ):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,38 @@
+"""When to try again: datagrams that nobody answered, connections that were lost, replies that
+are not whole."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+FIRST_RETRY = 0.5
+"""Seconds after which a datagram that nobody answered is sent again; doubled each time."""
+
+LAST_RETRY = 8.0
+"""Seconds between two sendings, at most."""
+
+FIRST_BACK_OFF = 0.1
+"""Seconds before a connection that was lost is opened again for a call that may be sent twice;
+doubled each time."""
+
+LAST_BACK_OFF = 5.0
+"""Seconds between two attempts, at most."""
+
+MAX_DAMAGED = 8
+"""Datagrams in a row that make no sense, or to whose sender ours made none, before a call that
+may be sent twice ends with the last of them."""
+
+MAX_UNMARKED = 16
+"""Looks at a record whose end is not marked, whether it is a whole reply."""
+
+_JITTER = 0.25
+
+
+def pauses(first: float, last: float) -> Iterator[float]:
+    """Seconds to wait before each further try, without end: doubled up to ``last``, and a quarter
+    more or less, so that many clients do not come at the same time."""
+    pause = first
+    while True:
+        yield pause * random.uniform(1 - _JITTER, 1 + _JITTER)
+        pause = min(2 * pause, last)
