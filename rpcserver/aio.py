@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -12,8 +13,10 @@ from typing import Any, Generic, TypeVar
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
-from rpcserver.clients.connect import locate
+from rpcserver.clients.base import TIMEOUT
+from rpcserver.clients.connect import opener_for
+from rpcserver.clients.finding import remaining
+from rpcserver.clients.opening import KEEP_ALIVE
 from rpcserver.errors import UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Service
@@ -29,7 +32,7 @@ ClientT = TypeVar("ClientT", bound=AsyncClient)
 def serve(
     *services: Service,
     listen: Sequence[str | socket.socket] = LISTEN,
-    register: bool = True,
+    register: bool | str = True,
     rpcbind: str | None = None,
     replace: bool = False,
     portmap: bool = False,
@@ -62,9 +65,14 @@ def connect(
     target: str,
     *,
     timeout: float = TIMEOUT,
+    connect_timeout: float | None = None,
     credentials: ClientFlavor | SysCredential | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
+    resend: bool = False,
+    lenient: bool = False,
+    privileged_port: bool = False,
+    keep_alive: float | None = KEEP_ALIVE,
     max_in_flight: int = MAX_IN_FLIGHT,
 ) -> Connecting[ClientT]:
     """A client for the service at ``target``: ``async with connect(...) as kv``, or ``kv = await
@@ -78,26 +86,26 @@ def connect(
     flavor = client_flavor(credentials)
 
     async def opened() -> ClientT:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        version = client_class._version
-        place = await asyncio.to_thread(
-            locate,
+        deadline = time.monotonic() + timeout
+        opener = await asyncio.to_thread(
+            opener_for,
             target,
-            version._prog,
-            version._vers,
+            client_class._version,
             rpcbind=rpcbind,
             transport=transport,
             timeout=timeout,
+            privileged_port=privileged_port,
+            keep_alive=keep_alive,
         )
         channel = await open_channel(
-            place,
+            opener,
             flavor=flavor,
             timeout=timeout,
-            connect_timeout=min(CONNECT_TIMEOUT, max(deadline - loop.time(), 0.001)),
+            connect_timeout=connect_timeout or remaining(deadline),
             max_in_flight=max_in_flight,
         )
-        return client_class(channel)
+        options = {name: True for name, on in (("resend", resend), ("lenient", lenient)) if on}
+        return client_class(channel, **options)
 
     return Connecting(opened)
 

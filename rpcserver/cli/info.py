@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rpcserver.cli.options import program_names, rpcbind_option, timeout_option
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.rpcbind.netid import endpoint
 from rpcserver.rpcbind.table import Registration
 

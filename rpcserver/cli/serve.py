@@ -15,7 +15,7 @@ from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
 from rpcserver.servers.origin import load_service
-from rpcserver.servers.serve import LISTEN
+from rpcserver.servers.serve import LISTEN, REGISTRATION_FAILURES
 from rpcserver.servers.server import DEFAULT_KIND, KINDS
 
 INETD_IDLE_EXIT = 120.0
@@ -31,6 +31,11 @@ INETD_IDLE_EXIT = 120.0
     help="Where to listen: tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH; port 0"
     " is any free one. May be given several times. By default: the sockets that systemd passes"
     f" (LISTEN_FDS), else {' and '.join(LISTEN)}.",
+)
+@click.option(
+    "--registration",
+    type=click.Choice(REGISTRATION_FAILURES),
+    help="What it is if rpcbind cannot be told. By default: a warning where none runs, else fatal.",
 )
 @click.option("--no-register", is_flag=True, help="Tell no rpcbind.")
 @click.option("--portmap", is_flag=True, help="Run the embedded rpcbind, too, if there is none.")
@@ -75,6 +80,7 @@ INETD_IDLE_EXIT = 120.0
 def serve(
     names: tuple[str, ...],
     listen: tuple[str, ...],
+    registration: str | None,
     no_register: bool,
     portmap: bool,
     kind: str,
@@ -92,8 +98,10 @@ def serve(
     NAME is a service class, an instance of one, or a function that makes one, in MODULE, which is
     looked for in the current directory first.
     """
-    if no_register and (portmap or replace):
-        raise click.UsageError("--no-register leaves nothing to do for --portmap and --replace")
+    if no_register and (portmap or replace or registration):
+        raise click.UsageError(
+            "--no-register leaves nothing to do for --portmap, --replace and --registration"
+        )
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
@@ -109,7 +117,7 @@ def serve(
         lambda: rpcserver.serve(
             *map(load_service, names),
             listen=places or from_systemd() or LISTEN,
-            register=not (no_register or inetd),
+            register=registration or not (no_register or inetd),
             portmap=portmap,
             kind=kind,
             workers=workers,

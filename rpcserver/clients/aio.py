@@ -59,7 +59,6 @@ class AsyncChannel(ABC):
         connect_timeout: float,
         max_in_flight: int,
     ) -> None:
-        self.endpoint = opener.endpoint
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -71,6 +70,11 @@ class AsyncChannel(ABC):
         self._closed = False
         self._answer: Callable[[bytes], Awaitable[bytes | None]] = _refuse
         self._answering: set[asyncio.Task[None]] = set()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the service is, as far as is known."""
+        return self._opener.endpoint
 
     async def call(
         self,
@@ -211,6 +215,7 @@ class AsyncChannel(ABC):
         if transport is None or transport is not self._transport:
             return
         self._transport = None
+        self._opener.lost()
         transport.abort()
         for task in self._answering:
             task.cancel()
@@ -344,7 +349,7 @@ def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:
 
 
 async def open_channel(
-    endpoint: Endpoint,
+    endpoint: Endpoint | Opener,
     *,
     flavor: ClientFlavor | None = None,
     timeout: float = TIMEOUT,
@@ -358,11 +363,12 @@ async def open_channel(
     The arguments are those of ``clients.blocking.open_channel``; ``max_in_flight``: calls that
     wait for their replies at the same time. Raises ``NotReached``.
     """
-    kind = AsyncStreamChannel if endpoint.stream else AsyncDatagramChannel
     if connect_timeout is None:
         connect_timeout = min(CONNECT_TIMEOUT, timeout)
-    opener = Opener(endpoint, privileged_port, keep_alive)
+    if isinstance(endpoint, Endpoint):
+        endpoint = Opener(endpoint, privileged_port, keep_alive)
+    kind = AsyncStreamChannel if endpoint.endpoint.stream else AsyncDatagramChannel
     flavor = flavor or client_flavor(None)
-    channel = kind(opener, flavor, timeout, connect_timeout, max_in_flight)
+    channel = kind(endpoint, flavor, timeout, connect_timeout, max_in_flight)
     await channel.connect()
     return channel

@@ -29,6 +29,7 @@ from rpcserver.rpc.calls import ClientEngine, PendingCall
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.version import Procedure, Version
+from rpcserver.rpcbind.netid import Endpoint
 
 TIMEOUT = 25.0
 """Seconds that a call may take: what rpcgen's clients wait."""
@@ -47,7 +48,6 @@ class BlockingChannel:
     def __init__(
         self, opener: Opener, flavor: ClientFlavor, timeout: float, connect_timeout: float
     ) -> None:
-        self.endpoint = opener.endpoint
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -62,6 +62,11 @@ class BlockingChannel:
         self._answer: Callable[[bytes], bytes | None] = refuse_call
         self._answering: threading.Thread | None = None
         self._open(time.monotonic() + timeout)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the service is, as far as is known."""
+        return self._opener.endpoint
 
     def call(
         self,
@@ -92,7 +97,6 @@ class BlockingChannel:
         if batch is not None:
             return pending
         if oneway:
-            self._engine.forget(pending)
             self._open(deadline, connect_timeout)
             self._send([pending.message], deadline)
             return None
@@ -165,7 +169,11 @@ class BlockingChannel:
         lenient: bool,
     ) -> PendingCall:
         with self._changed:
-            return self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
+            pending = self._engine.begin(
+                version, procedure, arguments, resend=resend, lenient=lenient
+            )
+            self._engine.forget(pending)  # until it is sent
+            return pending
 
     def _attempt(self, calls: Sequence[PendingCall], deadline: float) -> None:
         """Send calls over the connection that is open, and wait until all are done."""
@@ -245,6 +253,7 @@ class BlockingChannel:
         with self._changed:
             sock, self._socket = self._socket, None
             if sock is not None:
+                self._opener.lost()
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)  # wakes the caller that reads
                 sock.close()

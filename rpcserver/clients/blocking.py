@@ -119,7 +119,7 @@ class DatagramChannel(BlockingChannel):
 
 
 def open_channel(
-    endpoint: Endpoint,
+    endpoint: Endpoint | Opener,
     *,
     flavor: ClientFlavor | None = None,
     timeout: float = TIMEOUT,
@@ -127,15 +127,17 @@ def open_channel(
     privileged_port: bool = False,
     keep_alive: float | None = KEEP_ALIVE,
 ) -> BlockingChannel:
-    """A channel to ``endpoint``; a generated client class is called with it.
+    """A channel to ``endpoint``, or whatever an ``Opener`` opens; a generated client class is
+    called with it.
 
     ``flavor``: see ``rpcserver.auth``, by default AUTH_NONE. ``timeout`` (for a call) and
     ``connect_timeout`` (by default as much, and 10 at most) are seconds. ``privileged_port``:
     call from a port below 1024. ``keep_alive``: seconds of silence after which a TCP peer is
     asked whether it is still there; ``None``: never. Raises ``NotReached``.
     """
-    channel = StreamChannel if endpoint.stream else DatagramChannel
+    if isinstance(endpoint, Endpoint):
+        endpoint = Opener(endpoint, privileged_port, keep_alive)
+    channel = StreamChannel if endpoint.endpoint.stream else DatagramChannel
     if connect_timeout is None:
         connect_timeout = min(CONNECT_TIMEOUT, timeout)
-    opener = Opener(endpoint, privileged_port, keep_alive)
-    return channel(opener, flavor or client_flavor(None), timeout, connect_timeout)
+    return channel(endpoint, flavor or client_flavor(None), timeout, connect_timeout)

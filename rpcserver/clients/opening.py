@@ -7,10 +7,9 @@ import random
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from rpcserver.errors import NotReached
+from rpcserver.errors import CallError, NotReached
 from rpcserver.rpcbind.netid import Endpoint
 
 KEEP_ALIVE = 60.0
@@ -25,21 +24,61 @@ PRIVILEGED_PORTS = range(600, 1024)
 _TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 
 
-@dataclass(frozen=True)
+class Find(Protocol):
+    """Says where a service is now. Raises ``CallError``."""
+
+    def __call__(self, *, timeout: float) -> Endpoint:
+        """``timeout``: seconds."""
+        ...
+
+
 class Opener:
     """Opens connections to ``endpoint``.
 
     ``privileged_port``: from a port below 1024, which proves to old servers that root is asking.
-    ``keep_alive``: seconds of silence before a TCP peer is probed, ``None``: never.
+    ``keep_alive``: seconds of silence before a TCP peer is probed, ``None``: never. ``find``:
+    what to ask for the endpoint when it may be another one now.
     """
 
-    endpoint: Endpoint
-    privileged_port: bool = False
-    keep_alive: float | None = KEEP_ALIVE
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        privileged_port: bool = False,
+        keep_alive: float | None = KEEP_ALIVE,
+        find: Find | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.privileged_port = privileged_port
+        self.keep_alive = keep_alive
+        self._find = find
+        self._lost = False
+
+    def lost(self) -> None:
+        """A connection went away: the service may be somewhere else the next time."""
+        self._lost = True
 
     def open(self, timeout: float) -> socket.socket:
         """A connected socket that does not block. A name's addresses are tried one after the
         other, in ``timeout`` seconds together. Raises ``NotReached``."""
+        deadline = time.monotonic() + timeout
+        if self._find is None:
+            return self._connected(timeout)
+        if not self._lost:
+            try:
+                return self._connected(timeout)
+            except NotReached:
+                pass  # what was said before does not hold any more
+        found = None
+        try:
+            found = self._find(timeout=max(deadline - time.monotonic(), 0.001))
+        except CallError as error:
+            if not self._lost:
+                raise NotReached(f"{self.endpoint}: nobody is there, and {error}") from error
+        self.endpoint = found or self.endpoint
+        self._lost = False
+        return self._connected(max(deadline - time.monotonic(), 0.001))
+
+    def _connected(self, timeout: float) -> socket.socket:
         places = self._places()
         deadline = time.monotonic() + timeout
         failure: OSError | None = None

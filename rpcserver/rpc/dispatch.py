@@ -30,7 +30,7 @@ from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
 from rpcserver.rpc.version import Procedure, Service, Version
-from rpcserver.xdr.codec import pack, unpack_whole
+from rpcserver.xdr.codec import pack, unpack, unpack_whole
 from rpcserver.xdr.types import Void
 
 logger = logging.getLogger("rpcserver")
@@ -50,6 +50,7 @@ class ServerEngine:
         self.flavors: Mapping[int, ServerFlavor] = {each.flavor: each for each in flavors}
         self.services = list(services)
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
+        self.trailing_arguments = False  # whether bytes behind the arguments are overlooked
         self.versions: list[type[Version]] = []
         self._entries: dict[Row, _Entry] = {}
         for service in services:
@@ -94,7 +95,10 @@ class ServerEngine:
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     schema = entry.procedure.arguments_schema
-                    arguments = unpack_whole(schema, accepted.data, accepted.start)
+                    if self.trailing_arguments:
+                        arguments, _ = unpack(schema, accepted.data, accepted.start)
+                    else:
+                        arguments = unpack_whole(schema, accepted.data, accepted.start)
                 else:
                     arguments = ()
             except XdrError as error:

@@ -11,10 +11,12 @@ from typing import Self, TypeAlias, TypeVar
 
 from rpcserver.errors import (
     BadReply,
+    CallError,
     NotReached,
     ProcUnavail,
     ProgMismatch,
     ProgUnavail,
+    TimedOut,
     UsageError,
 )
 from rpcserver.protocols.pmap_prot import IPPROTO_TCP, IPPROTO_UDP, Mapping, PmapVersClient
@@ -36,15 +38,23 @@ _ANYWHERE = "0.0.0.0"  # version 2 tells ports, not hosts
 class Rpcbind:
     """The rpcbind at ``endpoint``, asked through ``channel``; ``with`` closes the channel.
 
+    ``timeout``: seconds for an answer; half of them for one in the versions 4 and 3.
+
     Every method raises ``CallError``: ``NotReached`` where no rpcbind answers, ``BadReply`` for
     an answer that makes no sense.
     """
 
-    def __init__(self, channel: Channel, endpoint: Endpoint) -> None:
+    def __init__(self, channel: Channel, endpoint: Endpoint, timeout: float | None = None) -> None:
         self.endpoint = endpoint
         self._channel = channel
-        self._newer: list[_RpcbClient] = [Rpcbvers4Client(channel), RpcbversClient(channel)]
+        # So that there is time for version 2 if there is no answer to these.
+        newer = {"timeout": timeout / 2} if timeout is not None else {}
+        self._newer: list[_RpcbClient] = [
+            Rpcbvers4Client(channel, **newer),
+            RpcbversClient(channel, **newer),
+        ]
         self._pmap = PmapVersClient(channel)
+        self._answered = False  # it said anything
 
     def find(self, prog: int, vers: int, netid: str) -> Endpoint | None:
         """Where that version of a program is served over ``netid``, or if it is not, another one
@@ -92,14 +102,31 @@ class Rpcbind:
     def _ask(
         self, by_rpcb: Callable[[_RpcbClient], T], by_pmap: Callable[[PmapVersClient], T]
     ) -> T:
-        """What the newest version spoken there answers; one that is not is not tried again."""
+        """What the newest version spoken there answers; one that is not is not tried again.
+
+        Instruments and old portmappers may be silent, or hang up, where they should refuse.
+        """
+        silence: CallError | None = None
         while self._newer:
             try:
-                return by_rpcb(self._newer[0])
+                result = by_rpcb(self._newer[0])
             except (ProgUnavail, ProgMismatch, ProcUnavail):
                 del self._newer[0]
+                self._answered = True
+            except (NotReached, TimedOut) as error:
+                if self._answered:
+                    raise
+                silence = error
+                break
+            else:
+                self._answered = True
+                return result
         try:
-            return by_pmap(self._pmap)
+            result = by_pmap(self._pmap)
+            self._newer.clear()
+            return result
+        except (NotReached, TimedOut) as error:
+            raise (silence or error) from None
         except (ProgUnavail, ProgMismatch, ProcUnavail) as error:
             raise NotReached(f"{self.endpoint}: what answers is no rpcbind: {error}") from error
 

@@ -70,6 +70,22 @@ class Registrations:
                 raise UsageError(f"{rpcbind.endpoint} does not let us register: {error}") from error
             raise
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is registered."""
+        return not self._ours
+
+    def renew(self, rpcbind: Rpcbind) -> None:
+        """Register again what is not there any more, because rpcbind was restarted. What another
+        server has taken is left to it. Raises ``CallError``."""
+        there = {(each.prog, each.vers, each.netid) for each in rpcbind.dump()}
+        for each in self._ours:
+            if (each.prog, each.vers, each.netid) in there:
+                continue
+            place = endpoint(each.netid, each.address)
+            if rpcbind.set(each.prog, each.vers, place):
+                logger.info("%s: registered again", _name(each))
+
     def unregister(self, rpcbind: Rpcbind) -> None:
         """Remove what is registered and still ours. What fails is logged, and left to the next
         server, which will find nobody there."""

@@ -37,13 +37,16 @@ class RpcServer(socketserver.BaseServer):
 
     Class variables, beside socketserver's own: ``time_limit`` (seconds that a call may take, told
     to methods as ``call.deadline``), ``close_timeout`` (seconds that ``server_close`` gives to
-    calls in flight), ``dual_stack`` (whether an IPv6 socket takes IPv4, too).
+    calls in flight), ``dual_stack`` (whether an IPv6 socket takes IPv4, too),
+    ``trailing_arguments`` (whether a call may have more bytes than its arguments, as libtirpc
+    lets it).
     """
 
     transport = ""
     time_limit: float | None = None
     close_timeout = 10.0
     dual_stack = False
+    trailing_arguments = False
     request_queue_size = 128
     address_family: int = _AF_INET
     socket_type: int
@@ -61,6 +64,8 @@ class RpcServer(socketserver.BaseServer):
         if not isinstance(services, ServerEngine):
             services = methods.engine_for(services)
         self.engine = services
+        if self.trailing_arguments:
+            services.trailing_arguments = True
         self.children = Children()
         if _forks(self):
             methods.share_counters(self.engine)

@@ -9,11 +9,13 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from rpcserver.servers import methods
 from rpcserver.servers.loop import Loop
+from rpcserver.servers.regular import Regular
 from rpcserver.servers.server import Server
 
 logger = logging.getLogger("rpcserver")
@@ -89,6 +91,11 @@ class PreforkServer(Server):
         if self._parent is not None:
             self._parent.wake()
 
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        """Have ``function()`` called again and again, in the parent: a thread and ``fork`` do not
+        go together."""
+        self._regular.append(Regular(seconds, function, threaded=False))
+
     def close(self) -> None:
         """Unregister, end the workers, close everything."""
         super().close()
@@ -103,6 +110,8 @@ class PreforkServer(Server):
     def _keep(self) -> None:
         """One step towards the workers that are wanted: all ready, none outdated."""
         self._collect()
+        for regular in self._regular:
+            regular.look()
         if self._reload:
             self._reload = False
             for worker in self._workers:
@@ -199,6 +208,7 @@ class PreforkServer(Server):
             os.close(worker.pipe)
         self._workers.clear()
         self._closing.pop_all()
+        self._regular.clear()
         self._thread = None
         self._stop = False
         for listener in self.listeners:

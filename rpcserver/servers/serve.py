@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from rpcserver.clients import connect
-from rpcserver.clients.connect import RPCBIND_SOCKET, RPCBIND_VARIABLE
+from rpcserver.clients.finding import RPCBIND_SOCKET, RPCBIND_VARIABLE, open_rpcbind
+from rpcserver.clients.registering import Registered
 from rpcserver.errors import CallError, NotReached, UsageError
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpc.version import Service
@@ -23,6 +23,12 @@ from rpcserver.servers.server import DEFAULT_KIND, Server
 
 logger = logging.getLogger("rpcserver")
 
+REGISTRATION_FAILURES = ("fatal", "warning", "silent")
+"""What it may be if a server cannot be registered."""
+
+HEARTBEAT = 30.0
+"""Seconds that an rpcbind may know nothing of us after it was restarted."""
+
 LISTEN = ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
 """Where a service listens unless it is told: the network is the user's explicit word."""
 
@@ -30,12 +36,13 @@ LISTEN = ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
 def serve(
     *services: Service,
     listen: Sequence[str | socket.socket] = LISTEN,
-    register: bool = True,
+    register: bool | str = True,
     kind: str = DEFAULT_KIND,
     workers: int | None = None,
     rpcbind: str | None = None,
     replace: bool = False,
     portmap: bool = False,
+    heartbeat: float = HEARTBEAT,
     executor: Callable[[], Executor] | None = None,
     idle_exit: float | None = None,
     **settings: Any,
@@ -54,8 +61,11 @@ def serve(
     request after which ``serve_forever`` returns.
 
     ``rpcbind``: the URL of the rpcbind to register with, default RPCSERVER_RPCBIND or this
-    host's; if none runs there, that is a warning, or with ``portmap`` one is started that lives
-    as long as the server. ``replace`` takes the place of a living server.
+    host's; with ``portmap``, if none runs there, one is started that lives as long as the server.
+    ``replace`` takes the place of a living server. ``register``: whether to do so at all;
+    ``"fatal"``, ``"warning"`` or ``"silent"`` says what it is if that cannot be done, by default
+    a warning where no rpcbind runs, else fatal. ``heartbeat``: seconds between looks whether
+    rpcbind was restarted, or has come, and is to be told (again).
 
     ``settings`` are class variables of the server classes: ``max_connections=100``,
     ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``;
@@ -67,6 +77,9 @@ def serve(
     """
     if not services:
         raise UsageError("there is no service to serve")
+    if not (isinstance(register, bool) or register in REGISTRATION_FAILURES):
+        names = ", ".join(REGISTRATION_FAILURES)
+        raise UsageError(f"register is True, False or one of {names}, not {register!r}")
     if workers is not None and idle_exit is not None:
         raise UsageError("workers are kept alive: idle_exit is for a server without them")
     if settings.get("allow_reuse_port") and workers is None:
@@ -81,7 +94,8 @@ def serve(
         server = PreforkServer(engine, listen, kind, workers=workers, **options)
     try:
         if register:
-            _register(server, rpcbind, replace, portmap)
+            failure = None if register is True else register
+            _register(server, rpcbind, replace, portmap, failure, heartbeat)
     except BaseException:
         server.close()
         raise
@@ -110,7 +124,14 @@ def _portmap_urls() -> list[str]:
     return [*urls, f"unix://{RPCBIND_SOCKET}"] if writable else urls
 
 
-def _register(server: Server, rpcbind: str | None, replace: bool, portmap: bool) -> None:
+def _register(
+    server: Server,
+    rpcbind: str | None,
+    replace: bool,
+    portmap: bool,
+    failure: str | None,
+    heartbeat: float,
+) -> None:
     places = [parse_url(url) for url in server.endpoints]
     rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
     if portmap and not _is_there(rpcbind):
@@ -118,19 +139,21 @@ def _register(server: Server, rpcbind: str | None, replace: bool, portmap: bool)
         server.on_close(embedded.close)
         rpcbind = embedded.endpoints[0]
         logger.info("an embedded rpcbind listens on %s", ", ".join(embedded.endpoints))
+    ours = Registered(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
     try:
-        undo = connect.register(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
-    except NotReached as error:
-        logger.warning("not registered: %s", error)
-    except CallError as error:
-        raise UsageError(f"cannot register: {error}") from error
-    else:
-        server.on_close(undo)
+        ours.register()
+    except (CallError, UsageError) as error:
+        if failure == "fatal" or (failure is None and not isinstance(error, NotReached)):
+            raise UsageError(f"cannot register: {error}") from error
+        level = logging.DEBUG if failure == "silent" else logging.WARNING
+        logger.log(level, "not registered: %s", error)
+    server.on_close(ours.undo)
+    server.every(heartbeat, ours.renew)
 
 
 def _is_there(rpcbind: str | None) -> bool:
     try:
-        with connect.open_rpcbind(rpcbind, for_registration=True):
+        with open_rpcbind(rpcbind, for_registration=True):
             return True
     except NotReached:
         return False

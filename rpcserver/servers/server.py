@@ -19,6 +19,7 @@ from rpcserver.servers.access import AccessMixIn
 from rpcserver.servers.executor import Methods
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
+from rpcserver.servers.regular import Regular
 from rpcserver.servers.stats import Stats, stats_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Server:
         self._idle_exit = idle_exit
         self._taken, self._since = 0, time.monotonic()
         self._retiring: float | None = None
+        self._regular: list[Regular] = []
         self._loop: Loop | AsyncioLoop | None = None
         self._methods: Methods | None = None
         try:
@@ -113,6 +115,11 @@ class Server:
         """Have ``function()`` called first of all when the server closes."""
         self._closing.callback(function)
 
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        """Have ``function()`` called again and again while the server serves: in a thread of its
+        own, or where this process forks and waits, in this one."""
+        self._regular.append(Regular(seconds, function, threaded=self._kind != "forks"))
+
     def serve_forever(self) -> None:
         """Answer calls until ``shutdown()``."""
         loop = self._start_loop()
@@ -133,6 +140,7 @@ class Server:
 
     def unregister(self) -> None:
         """Do what is first of all to be done when the server closes."""
+        self._regular.clear()
         self._closing.close()
 
     def _start_loop(self) -> Loop | AsyncioLoop:
@@ -153,6 +161,8 @@ class Server:
     def _turn(self) -> None:
         for listener in self.listeners:
             listener.service_actions()
+        for regular in self._regular:
+            regular.look()
         now = time.monotonic()
         if self._retiring is not None:
             for listener in self.listeners:

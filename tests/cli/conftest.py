@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.clients.connect import RPCBIND_VARIABLE
+from rpcserver.clients.finding import RPCBIND_VARIABLE
 from rpcserver.servers.serve import serve_portmap
 
 

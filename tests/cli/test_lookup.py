@@ -10,7 +10,7 @@ import pytest
 
 from examples.calc import CalcV1, CalcV2
 from rpcserver import rpc
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.protocols.rpcb_prot import RPCBPROG
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.servers.serve import serve

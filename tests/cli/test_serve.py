@@ -9,7 +9,7 @@ import pytest
 
 import rpcserver
 from generated.calc import CALC_PROG, CalcV1Client, CalcV2Client
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import NotReached, SystemErr
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.server import KINDS

@@ -1,15 +1,17 @@
 """From a host to a client, over real sockets; the rpcbind is ours, on ports of its own."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rpcserver.auth import SysCredential, server_flavors
-from rpcserver.clients import connect as module
-from rpcserver.clients.connect import connect, locate, open_rpcbind, ping, register
+from rpcserver.clients import finding as module
+from rpcserver.clients.connect import connect, ping
+from rpcserver.clients.finding import locate, open_rpcbind
+from rpcserver.clients.registering import Registered
 from rpcserver.errors import NotReached, ProgMismatch, ProgUnavail, TimedOut, UsageError
 from rpcserver.protocols.pmap_prot import Mapping, PmapVersClient
 from rpcserver.protocols.rpcb_prot import Rpcbvers4Client
@@ -90,6 +92,17 @@ def registered(who: Server, rpcbind: Embedded) -> Iterator[None]:
     yield
     undo()
     assert rpcbind.table.dump() == []
+
+
+def register(*args: Any, **options: Any) -> Callable[[], None]:
+    """Register, and return what undoes it."""
+    ours = Registered(*args, **options)
+    try:
+        ours.register()
+    except BaseException:
+        ours.undo()
+        raise
+    return ours.undo
 
 
 def test_a_url(who: Server) -> None:

@@ -60,7 +60,7 @@ def test_delete(ours: Namespace) -> None:
 def test_the_owner_is_the_user(ours: Namespace) -> None:
     source = f"""
 import os
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.rpcbind.netid import parse_url
 os.seteuid(1000)
 with open_rpcbind(for_registration=True) as rpcbind:

@@ -181,7 +181,7 @@ def test_with_one_of_its_own(namespace: Namespace) -> None:
 def test_connect_by_host_name(registry: Namespace) -> None:
     source = """
 import sys
-from rpcserver.clients.connect import locate
+from rpcserver.clients.finding import locate
 for transport in ("tcp", "udp"):
     for host in ("127.0.0.1", "localhost"):
         print(locate(host, int(sys.argv[1]), 2, transport=transport, timeout=5))

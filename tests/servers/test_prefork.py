@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import rpcserver
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import CallError
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.serve import serve_portmap

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import rpcserver
-from rpcserver.clients.connect import open_rpcbind
+from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import NotReached, UsageError
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.serve import serve, serve_portmap
