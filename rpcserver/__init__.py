@@ -10,20 +10,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rpcserver.clients.broadcast import broadcast as broadcast
     from rpcserver.clients.connect import connect as connect
     from rpcserver.rpc.call import blocking as blocking
     from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
     from rpcserver.servers.origin import load_service as load_service
+    from rpcserver.servers.portmap import Portmapper as Portmapper
     from rpcserver.servers.serve import serve as serve
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "blocking", "connect", "load", "load_service", "oneway", "serve", "using"]
+__all__ = [
+    "Portmapper",
+    "__version__",
+    "blocking",
+    "broadcast",
+    "connect",
+    "load",
+    "load_service",
+    "oneway",
+    "serve",
+    "using",
+]
 
 # Imported where they are first used, so that a missing generated file never stops the compiler.
 _HOMES = {
+    "Portmapper": "rpcserver.servers.portmap",
     "blocking": "rpcserver.rpc.call",
+    "broadcast": "rpcserver.clients.broadcast",
     "connect": "rpcserver.clients.connect",
     "load": "rpcserver.rpcgen",
     "load_service": "rpcserver.servers.origin",

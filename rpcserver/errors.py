@@ -7,6 +7,7 @@
     ├── IdlError                     a mistake in a .x file, with its line and a caret
     ├── UsageError                   a local mistake: a port that is taken, no such class
     ├── RecordError                  a byte stream that is no record marking (RFC 5531 section 11)
+    ├── NoReply                      raised by a method: the caller is left without an answer
     └── CallError                    a call that brought no result, for one of four reasons:
         ├── NotReached (ConnectionError)   nobody there, or the connection went away
         ├── TimedOut (TimeoutError)        no answer within the deadline
@@ -17,7 +18,8 @@
             ├── RpcMismatch (low, high)
             └── AuthError (stat)
 
-A service method may raise a ``Refused`` of its own: the caller gets that answer.
+A service method may raise a ``Refused`` of its own: the caller gets that answer; for ``NoReply``
+it gets none.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ __all__ = [
     "CallError",
     "GarbageArgs",
     "IdlError",
+    "NoReply",
     "NotReached",
     "ProcUnavail",
     "ProgMismatch",
@@ -122,6 +125,10 @@ class RecordError(RpcServerError):
     def __init__(self, text: str, limit: str = "max_record") -> None:
         super().__init__(text)
         self.limit = limit
+
+
+class NoReply(RpcServerError):
+    """Raised by a service method whose caller is to get no answer at all."""
 
 
 class CallError(RpcServerError):

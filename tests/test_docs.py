@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rpcserver.servers.serve import serve_portmap
+from rpcserver.servers.portmap import Portmapper
 
 DOCS = Path(__file__).parents[1] / "docs"
 RPCSERVER = [sys.executable, "-m", "rpcserver"]
@@ -122,7 +122,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
-    with serve_portmap(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as rpcbind:
+    with Portmapper(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as rpcbind:
         monkeypatch.setenv("RPCSERVER_RPCBIND", rpcbind.start().endpoints[0])
         yield
     for name in set(sys.modules) - before:

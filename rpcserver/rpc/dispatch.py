@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rpcserver.errors import (
     AuthError,
     GarbageArgs,
+    NoReply,
     ProcUnavail,
     ProgMismatch,
     ProgUnavail,
@@ -205,7 +206,11 @@ class Invocation:
         return message.success(self.call.xid, self._accepted.verifier, results)
 
     def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
-        """The reply for a method that raised: its own ``Refused``, else SYSTEM_ERR and a log."""
+        """The reply for a method that raised: its own ``Refused``, none for ``NoReply``, else
+        SYSTEM_ERR and a log."""
+        if isinstance(error, NoReply):
+            self._count("SILENT", now)
+            return None
         if not isinstance(error, Refused):
             call = self.call
             place = f"{call.version.__name__}.{call.procedure.name}"

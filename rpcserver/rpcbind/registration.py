@@ -7,29 +7,20 @@ dead only. At the end, UNSET one netid after the other, and only what is still o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import replace as changed
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 from rpcserver.errors import (
     AuthError,
-    BadReply,
     CallError,
-    NotReached,
-    ProgMismatch,
-    ProgUnavail,
-    Refused,
-    TimedOut,
     UsageError,
 )
 from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint, endpoint
+from rpcserver.rpcbind.probing import Ping, sign_of_life
 from rpcserver.rpcbind.table import Registration
 
 logger = logging.getLogger("rpcserver")
-
-Ping = Callable[[Endpoint, int, int], object]
-"""Calls procedure 0 of (prog, vers) at an endpoint. Raises ``CallError``."""
 
 
 class Registrations:
@@ -131,24 +122,14 @@ class Registrations:
             there = endpoint(found.netid, found.address)
         except ValueError:
             return
-        if there.internet:
-            if there.port == own.port and (there.host == own.host or _any(there) or _any(own)):
+        if there.internet and there.port == own.port:
+            if there.host == own.host or _any(there) or _any(own):
                 return  # a port that we hold ourselves
-            if _any(there):
-                there = changed(there, host="::1" if ":" in there.host else "127.0.0.1")
-        try:
-            self._ping(there, found.prog, found.vers)
-        except (NotReached, BadReply, ProgUnavail, ProgMismatch):
-            return  # nobody, or somebody else who has the port now
-        except TimedOut:
-            how = f"is registered at {there}, which does not answer but is there"
-        except Refused:
-            how = f"is served at {there}"
-        else:
-            how = f"is served at {there}"
-        raise UsageError(
-            f"{_name(found)} {how}: stop that server, or have it replaced (--replace, replace=True)"
-        )
+        if how := sign_of_life(self._ping, there, found.prog, found.vers):
+            raise UsageError(
+                f"{_name(found)} {how}: stop that server, or have it replaced (--replace,"
+                " replace=True)"
+            )
 
 
 def _any(place: Endpoint) -> bool:

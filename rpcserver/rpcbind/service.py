@@ -2,7 +2,7 @@
 
 ``services(table)`` are to be served on TCP and UDP port 111 and on ``/run/rpcbind.sock``;
 ``register_self`` puts those listeners into the table. Only processes of this host may register.
-Calls are not passed on to other programs (CALLIT, BCAST, INDIRECT).
+With a ``Forwarder`` calls are passed on to other programs (CALLIT, BCAST, INDIRECT).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
-from rpcserver.errors import AuthError
+from rpcserver.errors import AuthError, NoReply, ProcUnavail
 from rpcserver.protocols import pmap_prot, rpcb_prot
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.protocols.rpcb_prot import Rpcb
-from rpcserver.rpc.call import Call, Peer
+from rpcserver.rpc.call import Call, Peer, blocking
 from rpcserver.rpc.version import Service
 from rpcserver.rpcbind import taddr
+from rpcserver.rpcbind.forwarding import MARGIN, Forwarder
 from rpcserver.rpcbind.netid import Endpoint, uaddr
 from rpcserver.rpcbind.statistics import Statistics
 from rpcserver.rpcbind.table import SUPERUSER, UNKNOWN, Registration, Table
@@ -72,8 +73,9 @@ def _plain(host: str) -> str:
 class _OverTable:
     """What all versions share."""
 
-    def __init__(self, table: Table, statistics: Statistics) -> None:
+    def __init__(self, table: Table, statistics: Statistics, forwarder: Forwarder | None) -> None:
         self._table = table
+        self._forwarder = forwarder
         self._statistics = statistics
 
     def _set(self, call: Call, prog: int, vers: int, netid: str, address: str) -> bool:
@@ -99,6 +101,43 @@ class _OverTable:
         found = self._table.find(prog, vers, netid, exact)
         self._statistics.looked_up(call, prog, vers, netid, found is not None)
         return found
+
+    def _list(self, call: Call) -> list[Registration]:
+        """What is registered, for who asked for more than fits into a question."""
+        self._statistics.called(call)
+        _must_be_near(call)
+        return self._table.dump()
+
+    def _pass_on(
+        self,
+        call: Call,
+        arg: pmap_prot.CallArgs | rpcb_prot.RpcbRmtcallargs,
+        indirect: bool = False,
+    ) -> tuple[Registration, bytes]:
+        """Have another program called; whatever goes wrong is answered by silence."""
+        self._statistics.called(call)
+        if self._forwarder is None:
+            raise ProcUnavail
+        asked = arg.prog, arg.vers, arg.proc
+        limit = None if _is_near(call) else len(arg.args) + MARGIN
+        try:
+            found = self._forwarder.pass_on(*asked, arg.args, limit)
+        except NoReply:
+            self._statistics.passed_on(call, *asked, False, indirect)
+            raise
+        self._statistics.passed_on(call, *asked, True, indirect)
+        return found
+
+
+def _is_near(call: Call) -> bool:
+    """Whether the caller is who it seems to be: of this host, or at the end of a connection."""
+    return call.transport != "udp" or ip_address(_plain(call.peer.address[0])).is_loopback
+
+
+def _must_be_near(call: Call) -> None:
+    if not _is_near(call):
+        # Its sender may be made up, and a long answer hit somebody else.
+        raise AuthError(AuthStat.AUTH_TOOWEAK, "lists are not sent to other hosts over UDP")
 
 
 def _owner(call: Call) -> str:
@@ -129,14 +168,19 @@ class PmapV2(_OverTable, pmap_prot.PmapVersService):
 
     def dump(self, call: Call, /) -> pmap_prot.PmaplistPtr:
         """PMAPPROC_DUMP, with what was registered through the other versions."""
-        self._statistics.called(call)
         return [
             pmap_prot.Pmaplist(
                 pmap_prot.Mapping(entry.prog, entry.vers, PROT_OF_NETID[entry.netid], entry.port)
             )
-            for entry in self._table.dump()
+            for entry in self._list(call)
             if entry.netid in PROT_OF_NETID
         ]
+
+    @blocking
+    def callit(self, call: Call, /, arg: pmap_prot.CallArgs) -> pmap_prot.CallResult:
+        """PMAPPROC_CALLIT."""
+        found, results = self._pass_on(call, arg)
+        return pmap_prot.CallResult(found.port, results)
 
 
 class _Rpcb(_OverTable):
@@ -161,11 +205,16 @@ class _Rpcb(_OverTable):
 
     def dump(self, call: Call, /) -> rpcb_prot.RpcblistPtr:
         """RPCBPROC_DUMP."""
-        self._statistics.called(call)
         return [
             rpcb_prot.RpList(Rpcb(entry.prog, entry.vers, entry.netid, entry.address, entry.owner))
-            for entry in self._table.dump()
+            for entry in self._list(call)
         ]
+
+    def _passed_on(
+        self, call: Call, arg: rpcb_prot.RpcbRmtcallargs, indirect: bool = False
+    ) -> rpcb_prot.RpcbRmtcallres:
+        found, results = self._pass_on(call, arg, indirect)
+        return rpcb_prot.RpcbRmtcallres(found.reached_at(caller(call.peer).host), results)
 
     def gettime(self, call: Call, /) -> int:
         """RPCBPROC_GETTIME."""
@@ -186,9 +235,24 @@ class _Rpcb(_OverTable):
 class RpcbV3(_Rpcb, rpcb_prot.RpcbversService):
     """rpcbind, version 3."""
 
+    @blocking
+    def callit(self, call: Call, /, arg: rpcb_prot.RpcbRmtcallargs) -> rpcb_prot.RpcbRmtcallres:
+        """RPCBPROC_CALLIT."""
+        return self._passed_on(call, arg)
+
 
 class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
     """rpcbind, version 4."""
+
+    @blocking
+    def bcast(self, call: Call, /, arg: rpcb_prot.RpcbRmtcallargs) -> rpcb_prot.RpcbRmtcallres:
+        """RPCBPROC_BCAST."""
+        return self._passed_on(call, arg)
+
+    @blocking
+    def indirect(self, call: Call, /, arg: rpcb_prot.RpcbRmtcallargs) -> rpcb_prot.RpcbRmtcallres:
+        """RPCBPROC_INDIRECT, silent about failures, too."""
+        return self._passed_on(call, arg, indirect=True)
 
     def getversaddr(self, call: Call, /, arg: Rpcb) -> str:
         """RPCBPROC_GETVERSADDR: exactly that version."""
@@ -196,7 +260,6 @@ class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
 
     def getaddrlist(self, call: Call, /, arg: Rpcb) -> rpcb_prot.RpcbEntryListPtr:
         """RPCBPROC_GETADDRLIST: all transports of the protocol family of the call."""
-        self._statistics.called(call)
         who = caller(call.peer)
         family = _NETCONFIG[who.netid][1]
         return [
@@ -205,7 +268,7 @@ class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
                     entry.reached_at(who.host), entry.netid, *_NETCONFIG[entry.netid]
                 )
             )
-            for entry in self._table.dump()
+            for entry in self._list(call)
             if (entry.prog, entry.vers) == (arg.r_prog, arg.r_vers)
             and _NETCONFIG.get(entry.netid, ("", ""))[1] == family
         ]
@@ -213,13 +276,14 @@ class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
     def getstat(self, call: Call, /) -> rpcb_prot.RpcbStatByvers:
         """RPCBPROC_GETSTAT."""
         self._statistics.called(call)
+        _must_be_near(call)
         return self._statistics.by_version
 
 
-def services(table: Table) -> list[Service]:
-    """The three versions over one table."""
+def services(table: Table, forwarder: Forwarder | None = None) -> list[Service]:
+    """The three versions over one table. Without a ``forwarder`` no calls are passed on."""
     statistics = Statistics()
-    return [each(table, statistics) for each in (PmapV2, RpcbV3, RpcbV4)]
+    return [each(table, statistics, forwarder) for each in (PmapV2, RpcbV3, RpcbV4)]
 
 
 def register_self(table: Table, endpoints: Iterable[Endpoint]) -> None:

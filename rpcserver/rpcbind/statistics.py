@@ -8,6 +8,7 @@ from rpcserver.protocols.rpcb_prot import (
     RPCBSTAT_HIGHPROC,
     RPCBVERS_STAT,
     RpcbsAddrlist,
+    RpcbsRmtcalllist,
     RpcbStat,
 )
 from rpcserver.rpc.call import Call
@@ -61,6 +62,27 @@ class Statistics:
                 entry.success = _more(entry.success)
             else:
                 entry.failure = _more(entry.failure)
+
+    def passed_on(
+        self, call: Call, prog: int, vers: int, proc: int, done: bool, indirect: bool
+    ) -> None:
+        """A call was to be passed on to another program."""
+        with self._lock:
+            listed = _counts(self, call).rmtinfo
+            for entry in listed:
+                if (entry.prog, entry.vers, entry.proc) == (prog, vers, proc):
+                    break
+            else:
+                if len(listed) >= MAX_PROGRAMS:
+                    return
+                entry = RpcbsRmtcalllist(prog, vers, proc, 0, 0, 0, "udp")
+                listed.append(entry)
+            if done:
+                entry.success = _more(entry.success)
+            else:
+                entry.failure = _more(entry.failure)
+            if indirect:
+                entry.indirect = _more(entry.indirect)
 
 
 def _counts(statistics: Statistics, call: Call) -> RpcbStat:

@@ -6,6 +6,7 @@ Where the RFC is silent the rules are those of the rpcbind that Linux and the BS
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -65,11 +66,14 @@ class Registration:
 class Table:
     """The registrations, at most ``limit`` of them, in the order in which they came.
 
+    ``on_change()`` is called after each change.
+
     Several threads may use it. Nothing is ever registered twice for one (prog, vers, netid).
     """
 
     def __init__(self, limit: int = MAX_REGISTRATIONS) -> None:
         self.limit = limit
+        self.on_change: Callable[[], object] = lambda: None
         self._entries: dict[tuple[int, int, str], Registration] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +86,10 @@ class Table:
         with self._lock:
             if key not in self._entries and len(self._entries) >= self.limit:
                 return False
-            return self._entries.setdefault(key, entry).address == entry.address
+            there = self._entries.setdefault(key, entry)
+        if there is entry:
+            self.on_change()
+        return there.address == entry.address
 
     def unset(self, prog: int, vers: int, netid: str, owner: str) -> bool:
         """Remove the registration on ``netid``, with an empty one those on all transports.
@@ -90,13 +97,19 @@ class Table:
         ``False`` at the first that belongs to another than ``owner``; what came before it is
         gone. What is not there counts as removed.
         """
+        removed = 0
         with self._lock:
+            refused = False
             for key, entry in list(self._entries.items()):
                 if key[:2] == (prog, vers) and netid in ("", entry.netid):
-                    if owner not in (entry.owner, SUPERUSER):
-                        return False
+                    refused = owner not in (entry.owner, SUPERUSER)
+                    if refused:
+                        break
                     del self._entries[key]
-        return True
+                    removed += 1
+        if removed:
+            self.on_change()
+        return not refused
 
     def find(self, prog: int, vers: int, netid: str, exact: bool = False) -> Registration | None:
         """The registration of that version, or unless ``exact`` that of the version of ``prog``

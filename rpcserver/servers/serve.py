@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from rpcserver.clients.finding import RPCBIND_SOCKET, RPCBIND_VARIABLE, open_rpcbind
+from rpcserver.clients.finding import RPCBIND_VARIABLE, open_rpcbind
 from rpcserver.clients.registering import Registered
 from rpcserver.errors import CallError, NotReached, UsageError
-from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpc.version import Service
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.rpcbind.service import register_self
-from rpcserver.rpcbind.service import services as rpcbind_services
-from rpcserver.rpcbind.table import Table
 from rpcserver.servers import methods
+from rpcserver.servers.portmap import Portmapper
 from rpcserver.servers.server import DEFAULT_KIND, Server
 
 logger = logging.getLogger("rpcserver")
@@ -102,28 +99,6 @@ def serve(
     return server
 
 
-def serve_portmap(listen: Sequence[str] | None = None, kind: str = DEFAULT_KIND) -> Server:
-    """The embedded rpcbind: versions 2, 3 and 4 of program 100000 (RFC 1833).
-
-    ``listen``: URLs, by default port 111 of 127.0.0.1 and, where this process may write it,
-    rpcbind's UNIX socket. Only processes on this host may register. Raises ``UsageError``.
-    """
-    table = Table()
-    server = Server(methods.engine_for(rpcbind_services(table)), listen or _portmap_urls(), kind)
-    places = [parse_url(url) for url in server.endpoints]
-    for place in places:
-        if not place.internet:
-            os.chmod(place.path, 0o666)  # everybody may ask; who may change what, the table says
-    register_self(table, places)
-    return server
-
-
-def _portmap_urls() -> list[str]:
-    urls = [f"{transport}://127.0.0.1:{RPCB_PORT}" for transport in ("tcp", "udp")]
-    writable = os.access(os.path.dirname(RPCBIND_SOCKET), os.W_OK)
-    return [*urls, f"unix://{RPCBIND_SOCKET}"] if writable else urls
-
-
 def _register(
     server: Server,
     rpcbind: str | None,
@@ -135,7 +110,7 @@ def _register(
     places = [parse_url(url) for url in server.endpoints]
     rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
     if portmap and not _is_there(rpcbind):
-        embedded = serve_portmap([rpcbind] if rpcbind else None).start()
+        embedded = Portmapper([rpcbind] if rpcbind else None).start()
         server.on_close(embedded.close)
         rpcbind = embedded.endpoints[0]
         logger.info("an embedded rpcbind listens on %s", ", ".join(embedded.endpoints))

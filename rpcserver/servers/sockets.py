@@ -32,6 +32,16 @@ def family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def is_own_address(host: str) -> bool:
+    """Whether an address is one of this host: a socket can be bound to it."""
+    try:
+        with socket.socket(family(host), socket.SOCK_DGRAM) as sock:
+            sock.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
 def shut(connection: socket.socket, how: int) -> None:
     """``shutdown`` for a connection that may be gone."""
     with suppress(OSError):

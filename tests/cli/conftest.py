@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpcserver.clients.finding import RPCBIND_VARIABLE
-from rpcserver.servers.serve import serve_portmap
+from rpcserver.servers.portmap import Portmapper
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,6 @@ def _no_rpcbind_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rpcbind() -> Iterator[str]:
     """The URL of an embedded rpcbind of the test's own, empty."""
-    with serve_portmap(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as server:
+    with Portmapper(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as server:
         server.start()
         yield server.endpoints[0]

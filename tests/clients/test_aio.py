@@ -14,7 +14,8 @@ from rpcserver import aio, errors, rpc
 from rpcserver.auth import SysCredential
 from rpcserver.clients.aio import open_channel
 from rpcserver.rpcbind.netid import Endpoint, parse_url
-from rpcserver.servers.serve import serve, serve_portmap
+from rpcserver.servers.portmap import Portmapper
+from rpcserver.servers.serve import serve
 from tests.peers import wire
 from tests.rpc.echo import ECHO_V2, Echo
 
@@ -110,7 +111,7 @@ def test_found_by_rpcbind() -> None:
         async with aio.connect(AsyncEcho, "localhost", rpcbind=url) as client:
             assert await client.add(1, 1) == 2
 
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         (url,) = portmap.start().endpoints
         with serve(Echo(), rpcbind=url) as server:
             server.start()

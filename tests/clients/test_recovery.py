@@ -20,7 +20,7 @@ from rpcserver.clients.finding import given_endpoint, locate
 from rpcserver.clients.opening import PRIVILEGED_PORTS, Opener
 from rpcserver.clients.resending import pauses
 from rpcserver.rpcbind.netid import Endpoint, parse_url
-from rpcserver.servers.serve import serve_portmap
+from rpcserver.servers.portmap import Portmapper
 from tests.clients.test_aio import AsyncEcho
 from tests.clients.test_blocking import reply, tcp
 from tests.peers import wire
@@ -86,7 +86,7 @@ def test_pauses_double_with_jitter_up_to_a_limit() -> None:
 
 
 def test_a_server_that_moved_is_asked_for_again() -> None:
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         (url,) = portmap.start().endpoints
         with serving(url):
             client = connect(EchoClient, "localhost", rpcbind=url, timeout=10)
@@ -106,7 +106,7 @@ def test_on_asyncio_too() -> None:
             assert str(client.channel.endpoint) == second
             await client.channel.close()
 
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         asyncio.run(main(portmap.start().endpoints[0]))
 
 
@@ -117,7 +117,7 @@ def serving(rpcbind: str) -> Iterator[str]:
 
 
 def test_a_lookup_is_remembered_and_forgotten_when_the_port_refuses() -> None:
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         (url,) = portmap.start().endpoints
         asked = portmap.engine.counters
         with serving(url) as first:
@@ -438,7 +438,7 @@ def registered(url: str) -> list[int]:
 @pytest.mark.parametrize("kind", ["select", "forks", "workers"])
 def test_an_rpcbind_that_was_restarted_is_told_again(kind: str) -> None:
     options: dict[str, Any] = {"workers": 2} if kind == "workers" else {"kind": kind}
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         (url,) = portmap.start().endpoints
         server = serve(Echo(), rpcbind=url, heartbeat=0.1, **options)
         thread = threading.Thread(target=server.serve_forever)
@@ -446,14 +446,14 @@ def test_an_rpcbind_that_was_restarted_is_told_again(kind: str) -> None:
             thread.start()
             assert len(registered(url)) == 2
     if kind == "workers":  # fork and threads do not go together: this one is not served
-        with serve_portmap([url]) as portmap:
+        with Portmapper([url]) as portmap:
             portmap.start()
             server._regular[0]._function()
             assert len(registered(url)) == 2
             server.close()
             assert registered(url) == []
         return
-    with serve_portmap([url]) as portmap:
+    with Portmapper([url]) as portmap:
         portmap.start()
         until("the registration", lambda: len(registered(url)) == 2)
         server.shutdown()
@@ -468,7 +468,7 @@ def test_an_rpcbind_that_comes_later_is_told(caplog: pytest.LogCaptureFixture) -
     with serve(Echo(), rpcbind=url, heartbeat=0.05) as server:
         server.start()
         assert "not registered" in caplog.text
-        with serve_portmap([url]) as portmap:
+        with Portmapper([url]) as portmap:
             portmap.start()
             until("the registration", lambda: len(registered(url)) == 2)
             server.close()
@@ -481,7 +481,7 @@ def test_what_it_is_if_nobody_can_be_told(caplog: pytest.LogCaptureFixture) -> N
         serve(Echo(), rpcbind=url, register="fatal")
     serve(Echo(), rpcbind=url, register="silent").close()
     assert "not registered" not in caplog.text
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         (url,) = portmap.start().endpoints
         with serve(Echo(), rpcbind=url) as server:
             server.start()

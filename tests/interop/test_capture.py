@@ -6,14 +6,15 @@ import rpcserver
 from examples.calc import CalcV1, CalcV2
 from generated.calc import CALC_PROG, CalcV2Client, Node
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import serve, serve_portmap
+from rpcserver.servers.portmap import Portmapper
+from rpcserver.servers.serve import serve
 from tests.peers.cc import CalcC, CalcServer
 from tests.peers.tshark import Capture
 
 
 def test_nothing_is_malformed(calc_c: CalcC, calc_c_server: CalcServer, tmp_path: Path) -> None:
     with Capture(tmp_path / "session.pcapng", tcp_ports=[calc_c_server.tcp]) as capture:
-        with serve_portmap(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as portmap:
+        with Portmapper(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]) as portmap:
             portmap.start()
             rpcbind = portmap.endpoints[0]
             capture.tcp_ports.append(parse_url(rpcbind).port)

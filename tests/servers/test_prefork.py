@@ -16,7 +16,7 @@ import rpcserver
 from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import CallError
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import serve_portmap
+from rpcserver.servers.portmap import Portmapper
 from tests.cli.command import Running, running
 from tests.peers import wire
 from tests.peers.cc import CalcC
@@ -154,7 +154,7 @@ def test_kills_cost_no_call_more_than_three_tries(tmp_path: Path) -> None:
 
 
 def test_after_sigterm_nothing_is_left(tmp_path: Path) -> None:
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         portmap.start()
         (url,) = portmap.endpoints
 

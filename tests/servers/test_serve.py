@@ -14,7 +14,8 @@ import rpcserver
 from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import NotReached, UsageError
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.serve import serve, serve_portmap
+from rpcserver.servers.portmap import Portmapper
+from rpcserver.servers.serve import serve
 from rpcserver.servers.server import KINDS
 from tests.peers import wire
 from tests.rpc.echo import PROG, Echo, Echo5, EchoClient
@@ -113,7 +114,7 @@ def test_what_is_wrong_is_said_in_one_line() -> None:
 
 
 def test_registered_while_it_lives() -> None:
-    with serve_portmap(["tcp://127.0.0.1:0"]) as portmap:
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
         portmap.start()
         (url,) = portmap.endpoints
 
