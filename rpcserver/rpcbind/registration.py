@@ -122,9 +122,9 @@ class Registrations:
             there = endpoint(found.netid, found.address)
         except ValueError:
             return
-        if there.internet and there.port == own.port:
-            if there.host == own.host or _any(there) or _any(own):
-                return  # a port that we hold ourselves
+        same_port = there.internet and there.port == own.port
+        if same_port and (there.host == own.host or _any(there) or _any(own)):
+            return  # we hold it ourselves
         if how := sign_of_life(self._ping, there, found.prog, found.vers):
             raise UsageError(
                 f"{_name(found)} {how}: stop that server, or have it replaced (--replace,"

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from rpcserver.clients.blocking import open_channel
 from rpcserver.clients.connect import ping
 from rpcserver.clients.finding import RPCBIND_SOCKET
 from rpcserver.clients.raw import forward
@@ -15,7 +16,7 @@ from rpcserver.errors import UsageError
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpcbind import state as saved
 from rpcserver.rpcbind.forwarding import Forwarder
-from rpcserver.rpcbind.netid import parse_url
+from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.rpcbind.probing import Prober
 from rpcserver.rpcbind.service import register_self, services
 from rpcserver.rpcbind.table import Table
@@ -62,7 +63,7 @@ class Portmapper(Server):
                 os.chmod(place.path, 0o666)  # all may ask; who may change what, the table says
         register_self(self.table, places)
         if probe is not None:
-            prober = Prober(self.table, ping, sockets.is_own_address)
+            prober = Prober(self.table, _ask, sockets.is_own_address)
             self.every(probe, prober.look)
 
     def _keep(self, path: Path) -> None:
@@ -78,6 +79,14 @@ class Portmapper(Server):
                     logger.error("the registrations cannot be saved: %s", error)
 
         self.table.on_change = save
+
+
+def _ask(place: Endpoint, prog: int, vers: int) -> None:
+    """Whether somebody is there. To a UNIX socket, which may be anybody's, nothing is sent."""
+    if place.internet:
+        ping(place, prog, vers)
+    else:
+        open_channel(place).close()
 
 
 def _default_urls() -> list[str]:
