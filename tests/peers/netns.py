@@ -76,6 +76,15 @@ class Namespace:
             check=check,
         )
 
+    def join(self, other: "Namespace", here: str, there: str) -> None:
+        """Lay a cable to another one; the addresses, such as 198.51.100.1/24, are those of its
+        two ends, both called `cable`. Their network can be broadcast to."""
+        cable = ("type", "veth", "peer", "name", "cable", "netns", str(other.pid))
+        self.run("ip", "link", "add", "cable", *cable, check=True)
+        for namespace, address in ((self, here), (other, there)):
+            namespace.run("ip", "addr", "add", address, "brd", "+", "dev", "cable", check=True)
+            namespace.run("ip", "link", "set", "cable", "up", check=True)
+
     def python(self, source: str, *args: str) -> str:
         """Run some Python inside and return what it printed."""
         return self.run(sys.executable, "-c", source, *args, check=True).stdout
