@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
+    from rpcserver.servers.on_client import serve_on as serve_on
     from rpcserver.servers.origin import load_service as load_service
     from rpcserver.servers.portmap import Portmapper as Portmapper
     from rpcserver.servers.serve import serve as serve
@@ -31,6 +32,7 @@ __all__ = [
     "load_service",
     "oneway",
     "serve",
+    "serve_on",
     "using",
 ]
 
@@ -44,6 +46,7 @@ _HOMES = {
     "load_service": "rpcserver.servers.origin",
     "oneway": "rpcserver.rpc.call",
     "serve": "rpcserver.servers.serve",
+    "serve_on": "rpcserver.servers.on_client",
     "using": "rpcserver.rpc.version",
 }
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from rpcserver.errors import UsageError
+from rpcserver.rpc.version import AsyncClient, Channel, Client
+
 if TYPE_CHECKING:
     from rpcserver.rpc.version import Procedure, Version
 
+ClientT = TypeVar("ClientT", bound=Client | AsyncClient)
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
@@ -34,13 +38,31 @@ class Peer(NamedTuple):
 
 class Connection:
     """The connection that a call came over; ``state`` is the service's own, for as long as it
-    lasts."""
+    lasts.
 
-    __slots__ = ("_hooks", "state")
+    ``way_back`` makes the channel of the server's calls over it, ``way_back(True)`` that of
+    asyncio's clients.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_hooks", "_way_back", "state")
+
+    def __init__(self, way_back: Callable[[bool], Channel] | None = None) -> None:
         self.state: dict[Any, Any] = {}
+        self._way_back = way_back
         self._hooks: list[Callable[[], object]] | None = []
+
+    def client(self, client_class: type[ClientT], **options: Any) -> ClientT:
+        """A client that calls whoever made the connection, over the same connection.
+
+        It may be used for as long as the connection lasts, from any thread. ``options``: those
+        of ``using``, ``timeout`` and ``oneway``; and ``flavor``, from ``rpcserver.auth``, whose
+        credential to send. Its calls raise ``UsageError`` where nobody would read the replies.
+        """
+        if self._way_back is None:
+            raise UsageError(
+                "this connection is no way back: connect to an address that the caller tells"
+            )
+        return client_class(self._way_back(issubclass(client_class, AsyncClient)), **options)
 
     def on_close(self, function: Callable[[], object]) -> None:
         """Have ``function()`` called when the connection is gone, at once if it is gone already.
@@ -79,6 +101,17 @@ class Call(NamedTuple):
     def transport(self) -> str:
         """The peer's: ``tcp``, ``udp``, ..."""
         return self.peer.transport
+
+    def client(self, client_class: type[ClientT], **options: Any) -> ClientT:
+        """A client that calls the caller, over the connection of this call; see
+        ``Connection.client``. Raises ``UsageError`` if the call has none."""
+        if self.connection is None:
+            raise UsageError(
+                f"no connection to call back over: a call over {self.transport} has none here (a"
+                " datagram never has, nor has a call in another process): connect to an address"
+                " that the caller tells"
+            )
+        return self.connection.client(client_class, **options)
 
     @property
     def prog(self) -> int:

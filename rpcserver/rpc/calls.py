@@ -140,8 +140,10 @@ class ClientEngine:
         *,
         resend: bool = False,
         lenient: bool = False,
+        flavor: ClientFlavor | None = None,
     ) -> PendingCall:
-        """Encode a call. Raises ``XdrError`` for arguments that the procedure does not take."""
+        """Encode a call, with the credential of ``flavor`` if given. Raises ``XdrError`` for
+        arguments that the procedure does not take."""
         try:
             encoded = pack(procedure.arguments_schema, arguments)
         except XdrError as error:
@@ -150,7 +152,7 @@ class ClientEngine:
         header = CALL_HEADER.pack(
             xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
         )
-        message, open_reply = self.flavor.protect(header, encoded)
+        message, open_reply = (flavor or self.flavor).protect(header, encoded)
         pending = PendingCall(xid, procedure, message, open_reply, resend, lenient)
         self.lenient = self.lenient or lenient
         self._pending[xid] = pending

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socketserver
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,10 @@ from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.record import frame
-from rpcserver.servers import sockets
+from rpcserver.servers.blocking_stream import BlockingStream
 from rpcserver.servers.child import InChild
 from rpcserver.servers.methods import answer, finish
-from rpcserver.servers.stream import BATCH, LimitError, Stream
+from rpcserver.servers.stream import BATCH, LimitError
 
 
 class StreamHandler(socketserver.BaseRequestHandler):
@@ -25,8 +24,7 @@ class StreamHandler(socketserver.BaseRequestHandler):
     server: Any
 
     def setup(self) -> None:
-        self.stream = Stream(self.server, self.request, self.client_address)
-        self._waiter = sockets.Waiter(self.request)
+        self.stream = BlockingStream(self.server, self.request, self.client_address)
         self._replies: list[bytes] = []
         self._size = 0
 
@@ -44,29 +42,12 @@ class StreamHandler(socketserver.BaseRequestHandler):
     def _serve(self) -> None:
         stream = self.stream
         while True:
-            self._wait()
-            try:
-                records = stream.read()
-            except BlockingIOError:
-                continue
+            records = stream.records()
             if records is None:
                 break
             stream.answered(self._answer_all(records))
             if self.server.closing and stream.between_records:
                 break
-
-    def _wait(self) -> None:
-        """Wait for something to read; urgent bytes go to the server's hook."""
-        while True:
-            name, deadline = self.stream.expires()
-            readable, urgent = self._waiter.readable(max(0.0, deadline - time.monotonic()))
-            if urgent:
-                for data in sockets.urgent(self.request):
-                    self.server.handle_out_of_band(self.request, self.client_address, data)
-            if readable:
-                return
-            if not urgent:
-                raise self.stream.expired(name)
 
     def _answer_all(self, records: Iterable[bytes]) -> bool:
         """Answer the calls; whether there were any."""
@@ -93,8 +74,7 @@ class StreamHandler(socketserver.BaseRequestHandler):
             return
         data = b"".join(self._replies)
         self._replies, self._size = [], 0
-        if not self._waiter.send_all(data, self.server.write_timeout):
-            raise self.stream.not_taken()
+        self.stream.send(data)
 
     def _in_child(self, work: InChild) -> Any:
         self._flush()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from typing import Any
 
-from rpcserver.errors import RecordError
+from rpcserver.errors import NotReached, RecordError, UsageError
 from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import frame
+from rpcserver.servers.callback import IN_THE_LOOP
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
 from rpcserver.servers.stream import BATCH, LimitError, Stream
@@ -17,6 +21,8 @@ from rpcserver.servers.stream import BATCH, LimitError, Stream
 
 class MultiplexedStream(Stream):
     """A connection in the table: what has been read and not yet answered, what is not yet sent."""
+
+    reads_while_waiting = False
 
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
         super().__init__(server, request, client_address)
@@ -31,6 +37,7 @@ class MultiplexedStream(Stream):
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
+        self._thread = threading.get_ident()
         server.loop.add_reader(request, self._readable)
         server.urgent.add(self)
 
@@ -58,7 +65,30 @@ class MultiplexedStream(Stream):
         server.shutdown_request(self.request)
         server.resume()  # there is a descriptor, now
 
+    # --- calls of the server ------------------------------------------------------------------
+
+    def send_message(self, message: bytes) -> None:
+        """As ``callback.End`` has it; so are the others."""
+        if self._queued >= self.server.max_queued:
+            raise NotReached(f"{self.peer}: takes no more")
+        self.server.loop.call_soon_threadsafe(self._send, frame(message))
+
+    def check_waiting(self) -> None:
+        if threading.get_ident() == self._thread:
+            raise UsageError(IN_THE_LOOP)  # it is what would read the reply
+
+    def wait_for(self, answered: Future[None], until: float) -> None:
+        wait([answered], until - time.monotonic())
+
+    def _send(self, data: bytes) -> None:
+        if not self._closed:
+            self._batch.append(data)
+            self._go_on()
+
+    # --- events -------------------------------------------------------------------------------
+
     def _readable(self) -> None:
+        self._thread = threading.get_ident()
         try:
             records = self.read()
             if records is None:
@@ -84,6 +114,9 @@ class MultiplexedStream(Stream):
                 self._any_record = False
                 break
             self._any_record = True
+            if self.back is not None and not is_call(record):
+                self.back.received(record)
+                continue
             now = time.monotonic()
             until = until or now + TURN
             reply = begin(record, self.peer, self.connection, now, server.time_limit)

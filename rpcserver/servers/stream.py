@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
 from rpcserver.rpc.record import RecordReader
+from rpcserver.rpc.version import Channel
+from rpcserver.servers.callback import BackChannel
+
+_MAKING = threading.Lock()
 
 logger = logging.getLogger("rpcserver")
 
@@ -41,11 +46,21 @@ class Stream:
         self.request = request
         self.client_address = client_address
         self.peer = server.peer_of(request, client_address)
-        self.connection = Connection()
+        self.connection = Connection(self._way_back)
+        self.back: BackChannel | None = None
         self._reader = RecordReader(server.max_record, server.max_fragments)
         self._since = time.monotonic()  # the last call, or the beginning of one that is not whole
         self._between = True
         self._begun = self._since
+
+    def _way_back(self, asynchronous: bool) -> Channel:
+        """What the server calls through over this connection."""
+        with _MAKING:
+            if self.back is None:
+                end: Any = self
+                self.back = BackChannel(end)
+                self.connection.on_close(self.back.lost)
+        return self.back.asynchronous if asynchronous else self.back
 
     @property
     def between_records(self) -> bool:
