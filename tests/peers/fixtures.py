@@ -6,7 +6,7 @@ import pytest
 
 from tests.peers.cc import ROOT, CalcC, CalcServer, build_calc
 from tests.peers.netns import Namespace
-from tests.peers.rpcbind import Rpcbind
+from tests.peers.rpcbind import Rpcbind, embedded
 from tests.peers.xdr_peer import XdrPeer, build_xdr_peer
 
 
@@ -42,3 +42,10 @@ def system_rpcbind(namespace: Namespace) -> Iterator[Rpcbind]:
     """The system's rpcbind in `namespace`."""
     with Rpcbind(namespace) as running:
         yield running
+
+
+@pytest.fixture(params=["system", "embedded"])
+def registry(request: pytest.FixtureRequest, namespace: Namespace) -> Iterator[Namespace]:
+    """A namespace with an rpcbind, once the system's and once ours."""
+    with Rpcbind(namespace) if request.param == "system" else embedded(namespace):
+        yield namespace

@@ -1,14 +1,19 @@
-"""The system's rpcbind in a namespace of the test's own, and rpcinfo to ask it."""
+"""An rpcbind in a namespace of the test's own, the system's or ours, and rpcinfo to ask it."""
 
 import signal
 import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from tests.peers.need import need
 from tests.peers.netns import Namespace
-from tests.peers.process import until
+from tests.peers.process import Process, until
+
+RPCSERVER = [sys.executable, "-m", "rpcserver"]
 
 _START = 'mkdir -p /run/rpcbind && chown _rpc /run/rpcbind && exec rpcbind -f "$@"'
 
@@ -79,3 +84,18 @@ class Rpcbind:
 
     def entries(self, program: int | None = None) -> list[Entry]:
         return entries(self.namespace, program)
+
+
+def listen(urls: Iterable[str]) -> list[str]:
+    """The options of ``rpcserver`` for these URLs."""
+    return [word for url in urls for word in ("--listen", url)]
+
+
+@contextmanager
+def embedded(namespace: Namespace) -> Iterator[Process]:
+    """Our rpcbind on port 111."""
+    need("rpcbind", "rpcinfo")
+    urls = ["tcp://0.0.0.0:111", "udp://0.0.0.0:111", "unix:///run/rpcbind.sock"]
+    with namespace.popen(*RPCSERVER, "portmap", *listen(urls)) as process:
+        process.wait_for("^ready$")
+        yield process

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.peers.netns import Namespace
-from tests.peers.rpcbind import Entry, Rpcbind, entries, rpcinfo
+from tests.peers.rpcbind import Entry, Rpcbind, embedded, entries, rpcinfo
 from tests.rpcbind.instance import PROG
-from tests.rpcbind.test_real_rpcbind import embedded, instance
+from tests.rpcbind.test_real_rpcbind import instance
 
 HERE = "198.51.100.2"
 DIFFERENCES: list[dict[str, str]] = tomllib.loads(

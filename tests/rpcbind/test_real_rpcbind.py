@@ -1,34 +1,16 @@
 """The whole story on port 111: the system's rpcbind and ours, and rpcinfo to ask them."""
 
 import signal
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
 
 from tests.peers.need import need
 from tests.peers.netns import Namespace
 from tests.peers.process import Process
-from tests.peers.rpcbind import Entry, Rpcbind, entries, rpcinfo
+from tests.peers.rpcbind import RPCSERVER, Entry, entries, listen, rpcinfo
 from tests.rpcbind.instance import PROG
 
-RPCSERVER = [sys.executable, "-m", "rpcserver"]
 SERVICES = ["tests.rpcbind.instance:First", "tests.rpcbind.instance:Second"]
-PORTMAP = ["tcp://0.0.0.0:111", "udp://0.0.0.0:111", "unix:///run/rpcbind.sock"]
-
-
-@contextmanager
-def embedded(namespace: Namespace) -> Iterator[Process]:
-    """Our rpcbind on port 111."""
-    need("rpcbind", "rpcinfo")
-    with namespace.popen(*RPCSERVER, "portmap", *listen(PORTMAP)) as process:
-        process.wait_for("^ready$")
-        yield process
-
-
-def listen(urls: Iterable[str]) -> list[str]:
-    return [word for url in urls for word in ("--listen", url)]
 
 
 def start(namespace: Namespace, *arguments: str) -> Process:
@@ -44,13 +26,6 @@ def instance(namespace: Namespace, *arguments: str) -> Iterator[Process]:
     with start(namespace, *arguments) as process:
         process.wait_for("^ready$")
         yield process
-
-
-@pytest.fixture(params=["system", "embedded"])
-def registry(request: pytest.FixtureRequest, namespace: Namespace) -> Iterator[Namespace]:
-    """A namespace with an rpcbind, once the system's and once ours."""
-    with Rpcbind(namespace) if request.param == "system" else embedded(namespace):
-        yield namespace
 
 
 def uaddr(process: Process, transport: str) -> str:
