@@ -30,7 +30,7 @@ from generated.vxi11 import (
 from rpcserver import connect, serve
 from tests.peers.netns import Namespace
 from tests.peers.process import Process, until
-from tests.rpcbind.test_real_rpcbind import PORTMAP, RPCSERVER, listen
+from tests.peers.rpcbind import RPCSERVER, embedded
 
 HERE, THERE = "198.51.100.1", "198.51.100.2"
 
@@ -42,7 +42,7 @@ def laboratory() -> Iterator[Namespace]:
         near.join(far, f"{HERE}/24", f"{THERE}/24")
         names = ["examples.instrument:core", "examples.instrument:abort"]
         with (
-            far.popen(*RPCSERVER, "portmap", *listen(PORTMAP)) as portmap,
+            embedded(far) as portmap,
             running(portmap),
             far.popen(*RPCSERVER, "serve", *names, "--listen", "tcp://0.0.0.0:0") as instrument,
             running(instrument),

@@ -92,10 +92,10 @@ def listen(urls: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def embedded(namespace: Namespace) -> Iterator[Process]:
+def embedded(namespace: Namespace, *options: str) -> Iterator[Process]:
     """Our rpcbind on port 111."""
     need("rpcbind", "rpcinfo")
     urls = ["tcp://0.0.0.0:111", "udp://0.0.0.0:111", "unix:///run/rpcbind.sock"]
-    with namespace.popen(*RPCSERVER, "portmap", *listen(urls)) as process:
+    with namespace.popen(*RPCSERVER, "portmap", *listen(urls), *options) as process:
         process.wait_for("^ready$")
         yield process

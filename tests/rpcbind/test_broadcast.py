@@ -10,10 +10,9 @@ from rpcserver import broadcast, errors
 from rpcserver.clients.interfaces import EVERYWHERE, broadcast_addresses
 from tests.peers.need import need
 from tests.peers.netns import Namespace
-from tests.peers.process import Process, until
-from tests.peers.rpcbind import Rpcbind, rpcinfo
+from tests.peers.process import until
+from tests.peers.rpcbind import RPCSERVER, Rpcbind, embedded, listen, rpcinfo
 from tests.rpc.echo import ECHO_V2, EchoClient
-from tests.rpcbind.test_real_rpcbind import PORTMAP, RPCSERVER, listen
 
 HERE, THERE = "198.51.100.1", "198.51.100.2"
 
@@ -25,13 +24,6 @@ how = json.loads(sys.argv[1])
 for answer in broadcast(EchoClient, *how.pop("call"), timeout=1.5, **how):
     print(json.dumps(answer), flush=True)
 """
-
-
-@contextmanager
-def portmapper(namespace: Namespace, *options: str) -> Iterator[Process]:
-    with namespace.popen(*RPCSERVER, "portmap", *listen(PORTMAP), *options) as process:
-        process.wait_for("^ready$")
-        yield process
 
 
 @pytest.fixture
@@ -68,7 +60,7 @@ def asked(namespace: Namespace, *call: object, **how: object) -> list[list[objec
 
 @pytest.mark.parametrize("rpcbind", ["system", "ours"])
 def test_where_it_is(near: Namespace, far: Namespace, rpcbind: str) -> None:
-    with Rpcbind(far) if rpcbind == "system" else portmapper(far), echo(far) as urls:
+    with Rpcbind(far) if rpcbind == "system" else embedded(far), echo(far) as urls:
         found = asked(near)
         assert sorted(found) == [[urls["tcp"], None], [urls["udp"], None]]
         assert asked(near, transport="tcp") == [[urls["tcp"], None]]
@@ -76,20 +68,20 @@ def test_where_it_is(near: Namespace, far: Namespace, rpcbind: str) -> None:
 
 @pytest.mark.parametrize("rpcbind", ["system", "ours"])
 def test_a_call_that_is_passed_on(near: Namespace, far: Namespace, rpcbind: str) -> None:
-    passing = Rpcbind(far, "-r") if rpcbind == "system" else portmapper(far, "--forward-calls")
+    passing = Rpcbind(far, "-r") if rpcbind == "system" else embedded(far, "--forward-calls")
     with passing, echo(far) as urls:
         assert asked(near, "add", 20, 22) == [[urls["udp"], 42]]
         assert asked(near, "fail", 0) == []  # whose program fails says nothing
 
 
 def test_nothing_is_passed_on_unless_asked_for(near: Namespace, far: Namespace) -> None:
-    with portmapper(far), echo(far):
+    with embedded(far), echo(far):
         assert asked(near, "add", 20, 22) == []
 
 
 def test_rpcinfo_finds_who_passes_calls_on(near: Namespace, far: Namespace) -> None:
     need("rpcbind", "rpcinfo")
-    with portmapper(far, "--forward-calls"), portmapper(near), echo(far):
+    with embedded(far, "--forward-calls"), embedded(near), echo(far):
         shown = rpcinfo(near, "-b", str(ECHO_V2._prog), "2").stdout
         assert THERE in shown, shown
         counted = rpcinfo(far, "-m").stdout
@@ -135,7 +127,7 @@ for vers, proc in ((2, 4), (3, 4), (4, 4), (4, 11), (4, 12)):
     assert wire.parse_reply(answer).accept_stat == 0
 print("right")
 """
-    with portmapper(far):
+    with embedded(far):
         assert near.python(source) == "right\n"
 
 
@@ -155,7 +147,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as sock:
     except TimeoutError:
         print(count)
 """
-    with portmapper(far, "--forward-calls") as process, echo(far):
+    with embedded(far, "--forward-calls") as process, echo(far):
         answers = int(near.python(source))
         assert 0 < answers <= 150
         assert process.returncode is None
