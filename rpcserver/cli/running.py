@@ -29,8 +29,8 @@ def log_to_syslog() -> None:
 def run(start: Callable[[], Server]) -> None:
     """Start a server and run it until SIGTERM or SIGINT.
 
-    SIGHUP replaces the workers, if there are any. ``listening URL`` for each listener, then
-    ``ready``, go to stdout; logs go to stderr.
+    SIGHUP replaces the workers, if there are any; else it ends the server, too. ``listening URL``
+    for each listener, then ``ready``, go to stdout; logs go to stderr.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -39,7 +39,8 @@ def run(start: Callable[[], Server]) -> None:
     # what it has done.
     before = {
         number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup(1) means it
     }
     try:
         with start() as server:

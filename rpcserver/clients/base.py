@@ -113,7 +113,8 @@ class BlockingChannel:
     def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
         self._closed = True
-        self._drop(NotReached(f"{self.endpoint}: the channel was closed"))
+        with self._changed:
+            self._drop(NotReached(f"{self.endpoint}: the channel was closed"), self._socket)
 
     def batch(self, timeout: float | None = None) -> Batch:
         """Calls that are sent together when ``with`` is left, which waits for all replies.
@@ -246,12 +247,16 @@ class BlockingChannel:
                 return True
             except OSError:
                 pass
-        self._drop(NotReached(f"{self.endpoint}: the server closed the connection"))
+            failure = NotReached(f"{self.endpoint}: the server closed the connection")
+            self._drop(failure, self._socket)
         return False
 
-    def _drop(self, failure: CallError) -> None:
+    def _drop(self, failure: CallError, sock: socket.socket | None) -> None:
+        """``sock`` is of no use any more. Nothing happens if another one has taken its place."""
         with self._changed:
-            sock, self._socket = self._socket, None
+            if sock is not self._socket:
+                return
+            self._socket = None
             if sock is not None:
                 self._opener.lost()
                 with suppress(OSError):
@@ -288,8 +293,8 @@ class BlockingChannel:
             self._received_all()
         except RecordError as error:
             failure = BadReply(f"{self.endpoint}: {error}")
-        if failure is not None and sock is self._socket:
-            self._drop(failure)
+        if failure is not None:
+            self._drop(failure, sock)
         self._changed.notify_all()
 
     def _receive(self, record: bytes) -> None:
@@ -304,11 +309,12 @@ class BlockingChannel:
     def _send(self, messages: Sequence[bytes], deadline: float) -> None:
         if not self._sending.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise TimedOut(f"{self.endpoint}: other calls could not be sent in time")
+        sock = self._socket
         try:
             self._write(messages, deadline)
         except OSError as error:
             failure = NotReached(f"{self.endpoint}: {error.strerror or error}")
-            self._drop(failure)
+            self._drop(failure, sock)
             raise failure from error
         finally:
             self._sending.release()

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def registered(rpcbind: str) -> set[tuple[int, str, str]]:
     return {(each.vers, each.netid, each.address) for each in found}
 
 
-def test_listens_registers_and_ends(rpcbind: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_listens_registers_and_ends(rpcbind: str, number: signal.Signals) -> None:
     with running("serve", *SERVICES, "--rpcbind", rpcbind) as service:
         tcp, udp = map(parse_url, service.urls)
         assert (tcp.transport, tcp.host) == ("tcp", "127.0.0.1")
@@ -96,7 +98,23 @@ def test_listens_registers_and_ends(rpcbind: str) -> None:
             assert client.add(40, 2) == 42
         with rpcserver.connect(CalcV1Client, str(udp)) as other:
             assert other.add(40, 2) == 42
-        assert service.process.stop(signal.SIGTERM) == 0
+        assert service.process.stop(number) == 0
+    assert registered(rpcbind) == set()
+
+
+@pytest.mark.parametrize("how", ["exit", "exception"])
+def test_what_is_registered_goes_with_a_program_that_forgets_it(rpcbind: str, how: str) -> None:
+    end = {"exit": "", "exception": "raise KeyError"}[how]
+    code = f"""
+import rpcserver
+from examples.calc import CalcV1
+rpcserver.serve(CalcV1(), rpcbind={rpcbind!r})
+print("there", flush=True)
+{end}
+"""
+    with Process([sys.executable, "-c", code], env=environment(), cwd=ROOT) as process:
+        process.wait_for("^there$")
+        until("the end", lambda: process.returncode is not None)
     assert registered(rpcbind) == set()
 
 
