@@ -38,7 +38,7 @@ _ANYWHERE = "0.0.0.0"  # version 2 tells ports, not hosts
 class Rpcbind:
     """The rpcbind at ``endpoint``, asked through ``channel``; ``with`` closes the channel.
 
-    ``timeout``: seconds for an answer; half of them for one in the versions 4 and 3.
+    ``timeout``: seconds for an answer, half of them for one in the versions 4 and 3.
 
     Every method raises ``CallError``: ``NotReached`` where no rpcbind answers, ``BadReply`` for
     an answer that makes no sense.
@@ -47,13 +47,13 @@ class Rpcbind:
     def __init__(self, channel: Channel, endpoint: Endpoint, timeout: float | None = None) -> None:
         self.endpoint = endpoint
         self._channel = channel
-        # So that there is time for version 2 if there is no answer to these.
-        newer = {"timeout": timeout / 2} if timeout is not None else {}
+        # So that there is time for version 2 if there is no answer to the others.
+        options = {} if timeout is None else {"timeout": timeout / 2}
         self._newer: list[_RpcbClient] = [
-            Rpcbvers4Client(channel, **newer),
-            RpcbversClient(channel, **newer),
+            Rpcbvers4Client(channel, **options),
+            RpcbversClient(channel, **options),
         ]
-        self._pmap = PmapVersClient(channel)
+        self._pmap = PmapVersClient(channel, **options)
         self._answered = False  # it said anything
 
     def find(self, prog: int, vers: int, netid: str) -> Endpoint | None:

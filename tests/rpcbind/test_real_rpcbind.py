@@ -1,13 +1,14 @@
 """The whole story on port 111: the system's rpcbind and ours, and rpcinfo to ask them."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.peers.need import need
 from tests.peers.netns import Namespace
-from tests.peers.process import Process
-from tests.peers.rpcbind import RPCSERVER, Entry, entries, listen, rpcinfo
+from tests.peers.process import Process, until
+from tests.peers.rpcbind import RPCSERVER, Entry, Rpcbind, embedded, entries, listen, rpcinfo
 from tests.rpcbind.instance import PROG
 
 SERVICES = ["tests.rpcbind.instance:First", "tests.rpcbind.instance:Second"]
@@ -165,3 +166,23 @@ for transport in ("tcp", "udp"):
         found = registry.python(source, str(PROG)).split()
         listening = process.stdout().split()
     assert found == [listening[1], listening[1], listening[3], listening[3]]
+
+
+LASTING = """
+import rpcserver
+from tests.rpcbind.instance import First, Second
+with rpcserver.serve(First(), Second(), listen=["tcp://127.0.0.1:4000"], heartbeat=0.1) as server:
+    print("ready", flush=True)
+    server.serve_forever()
+"""
+
+
+def test_an_rpcbind_that_was_restarted_is_told_again(namespace: Namespace) -> None:
+    """The system's, and after it ours: each starts with an empty table."""
+    with namespace.popen(sys.executable, "-c", LASTING) as process:
+        process.wait_for("^ready$")
+        for rpcbind in (Rpcbind(namespace), Rpcbind(namespace), embedded(namespace)):
+            with rpcbind:
+                found = until("both versions", lambda: len(entries(namespace, PROG)) == 2)
+                assert found and process.returncode is None
+            namespace.run("rm", "-f", "/run/rpcbind.sock", "/run/rpcbind.lock")
