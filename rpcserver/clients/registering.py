@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from functools import partial
@@ -41,6 +42,7 @@ class Registered:
         self._ours = Registrations(ping, replace)
         self._open = partial(open_rpcbind, rpcbind, for_registration=True, timeout=RPCBIND_TIMEOUT)
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._over = False
         self._there = True  # whether rpcbind was, when it was asked last
 
@@ -79,6 +81,8 @@ class Registered:
     def undo(self) -> None:
         """Remove what is registered and still ours. Never raises, and does it once."""
         atexit.unregister(self.undo)
+        if os.getpid() != self._pid:
+            return  # a child that somebody forked: what is registered is its parent's
         with self._lock:
             self._over = True
             if self._ours.empty:

@@ -102,12 +102,21 @@ def test_listens_registers_and_ends(rpcbind: str, number: signal.Signals) -> Non
     assert registered(rpcbind) == set()
 
 
-@pytest.mark.parametrize("how", ["exit", "exception"])
+@pytest.mark.parametrize("how", ["exit", "exception", "fork"])
 def test_what_is_registered_goes_with_a_program_that_forgets_it(rpcbind: str, how: str) -> None:
-    end = {"exit": "", "exception": "raise KeyError"}[how]
+    end = {
+        "exit": "",
+        "exception": "raise KeyError",
+        "fork": "child = os.fork()\nif child: os.waitpid(child, 0); print(count(), flush=True)",
+    }[how]
     code = f"""
+import os
 import rpcserver
 from examples.calc import CalcV1
+from rpcserver.clients.finding import open_rpcbind
+def count():
+    with open_rpcbind({rpcbind!r}) as asked:
+        return len([each for each in asked.dump() if each.prog != 100000])
 rpcserver.serve(CalcV1(), rpcbind={rpcbind!r})
 print("there", flush=True)
 {end}
@@ -115,6 +124,7 @@ print("there", flush=True)
     with Process([sys.executable, "-c", code], env=environment(), cwd=ROOT) as process:
         process.wait_for("^there$")
         until("the end", lambda: process.returncode is not None)
+        assert ("\n2\n" in process.stdout()) is (how == "fork")  # the child took nothing away
     assert registered(rpcbind) == set()
 
 
