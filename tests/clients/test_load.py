@@ -170,6 +170,7 @@ table inet loss {
 
 SESSION = """
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from rpcserver import aio, connect, serve, using
 from tests.clients.test_aio import AsyncEcho
 from tests.clients.test_load import sums
@@ -182,9 +183,13 @@ async def main(url):
 
 with serve(Echo(), listen=["udp://127.0.0.1:0"], register=False) as server:
     (url,) = server.start().endpoints
-    with connect(EchoClient, url, timeout=60, resend=True) as client:
+    with (
+        connect(EchoClient, url, timeout=60, resend=True) as client,
+        ThreadPoolExecutor(1) as other,
+    ):
+        on_asyncio = other.submit(asyncio.run, main(url))
         assert sums(client, 1000) == [2 * n for n in range(1000)]
-    asyncio.run(main(url))
+        on_asyncio.result()
     print("right")
 """
 
