@@ -170,7 +170,7 @@ class YprespOrder(xdr.Struct):
 @dataclass(slots=True)
 class YpallEntry(xdr.Struct):
     """An entry of a map in the answer to YPPROC_ALL. The last has no value: its stat says why it ends,
-    YP_NOMORE when all is well.
+    YP_NOMORE when all is well. Linux's ypserv leaves out that YP_NOMORE.
     """
 
     val: YprespKeyVal
