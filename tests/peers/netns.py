@@ -1,9 +1,11 @@
 """A network and mount namespace of a test's own: port 111 and /run are free in it."""
 
+import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +17,9 @@ from tests.peers.process import Process
 _HOLD = """
 ip link set lo up && mount -t tmpfs -o mode=755 tmpfs /run && echo ready && exec cat
 """
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
 
 
 class Namespace:
@@ -92,3 +97,15 @@ class Namespace:
     def popen(self, *argv: str | Path, env: Mapping[str, str] | None = None) -> Process:
         """Start a program inside; nsenter execs, so its pid is the program's."""
         return Process(self.command(*argv), env=env)
+
+    def thread(self) -> ThreadPoolExecutor:
+        """A thread of this process whose network is the one inside; its files are those outside.
+
+        What it starts in threads of its own is inside too.
+        """
+        return ThreadPoolExecutor(1, initializer=self._enter)
+
+    def _enter(self) -> None:
+        with Path(f"/proc/{self.pid}/ns/net").open() as network:
+            if _LIBC.setns(network.fileno(), _CLONE_NEWNET) != 0:  # os.setns is Python 3.12's
+                raise OSError(ctypes.get_errno(), "setns")
