@@ -79,7 +79,7 @@ def test_rstatd(namespace: Namespace, connect: Connect) -> None:
         assert found is not None
         return int(found[1]) % 2**32
 
-    with background(namespace, Registered(100001, 5, "udp"), "rpc.rstatd"):
+    with background(namespace, Registered(100001, 1, "udp"), "rpc.rstatd"):
         with connect(rstat.RstatversUsersClient) as host:
             before = of_the_kernel("ctxt")
             stats = host.stats()
@@ -100,7 +100,7 @@ def test_rusersd(namespace: Namespace, connect: Connect) -> None:
     need("rusersd", "rpc.rusersd")
     since = int(time.time()) - 60
     log_in(namespace, ("alice", "pts/700", "desk.example", since), ("bob", ":0", "", since))
-    with background(namespace, Registered(100002, 3, "udp"), "rpc.rusersd"):
+    with background(namespace, Registered(100002, 2, "udp"), "rpc.rusersd"):
         with connect(rusers.RusersversIdleClient) as host:
             assert host.num() == 2
             first, second = host.names()

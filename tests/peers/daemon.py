@@ -13,7 +13,7 @@ from tests.peers.rpcbind import entries
 
 
 class Registered(NamedTuple):
-    """What a daemon registers when it is ready."""
+    """What a daemon registers last."""
 
     program: int
     version: int
