@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
@@ -24,7 +26,9 @@ from rpcserver.clients.resending import (
     LAST_RETRY,
     MAX_DAMAGED,
     MAX_UNMARKED,
+    not_reached,
     pauses,
+    went_nowhere,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall
@@ -151,12 +155,14 @@ class AsyncChannel(ABC):
         """Send a call, once more if it may be, until it is done."""
         waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
         async with self._room:
-            while True:
+            for tried in count():
+                begun = time.monotonic()
                 try:
                     await self._attempt(pending, connect_timeout)
                 except NotReached as error:
                     pending.fail(error)
-                if self._closed or not (pending.resend and pending.lost):
+                moved = tried == 0 and self._opener.may_move and went_nowhere(pending, begun)
+                if self._closed or not pending.lost or not (pending.resend or moved):
                     return
                 await asyncio.sleep(next(waits))
 
@@ -334,9 +340,8 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self._channel.received(self._transport, data)
 
-    def error_received(self, exc: Exception) -> None:
-        reason = f"{self._channel.endpoint}: {_reason(exc)}"
-        self._channel.lost(self._transport, NotReached(reason))
+    def error_received(self, exc: OSError) -> None:  # type: ignore[override]
+        self._channel.lost(self._transport, not_reached(self._channel.endpoint, exc))
 
 
 def _reason(error: Exception) -> object:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from rpcserver.clients.batch import Batch
@@ -22,7 +23,9 @@ from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     LAST_BACK_OFF,
+    not_reached,
     pauses,
+    went_nowhere,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall
@@ -142,7 +145,8 @@ class BlockingChannel:
         waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
         left = list(calls)
         try:
-            while left:
+            for tried in count():
+                begun = time.monotonic()
                 try:
                     self._open(deadline, connect_timeout)
                     self._attempt(left, deadline)
@@ -150,7 +154,12 @@ class BlockingChannel:
                     for pending in left:
                         if not pending.done:
                             pending.fail(type(error)(*error.args))
-                left = [each for each in left if each.lost and each.resend]
+                moved = tried == 0 and self._opener.may_move
+                left = [
+                    each
+                    for each in left
+                    if each.lost and (each.resend or (moved and went_nowhere(each, begun)))
+                ]
                 pause = next(waits)
                 if not left or self._closed or time.monotonic() + pause >= deadline:
                     return
@@ -283,7 +292,7 @@ class BlockingChannel:
             elif ready(sock, event | select.POLLIN, until) & ~select.POLLOUT:
                 records = self._read(sock)
         except OSError as error:
-            failure = NotReached(f"{self.endpoint}: {error.strerror or error}")
+            failure = not_reached(self.endpoint, error)
         finally:
             self._changed.acquire()
             self._reading = False
@@ -313,7 +322,7 @@ class BlockingChannel:
         try:
             self._write(messages, deadline)
         except OSError as error:
-            failure = NotReached(f"{self.endpoint}: {error.strerror or error}")
+            failure = not_reached(self.endpoint, error)
             self._drop(failure, sock)
             raise failure from error
         finally:

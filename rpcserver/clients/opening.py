@@ -53,6 +53,11 @@ class Opener:
         self._find = find
         self._lost = False
 
+    @property
+    def may_move(self) -> bool:
+        """Whether the service may be somewhere else the next time."""
+        return self._find is not None
+
     def lost(self) -> None:
         """A connection went away: the service may be somewhere else the next time."""
         self._lost = True

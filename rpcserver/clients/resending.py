@@ -4,7 +4,12 @@ are not whole."""
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
+
+from rpcserver.errors import NotReached
+from rpcserver.rpc.calls import PendingCall
+from rpcserver.rpcbind.netid import Endpoint
 
 FIRST_RETRY = 0.5
 """Seconds after which a datagram that nobody answered is sent again; doubled each time."""
@@ -27,6 +32,23 @@ MAX_UNMARKED = 16
 """Looks at a record whose end is not marked, whether it is a whole reply."""
 
 _JITTER = 0.25
+
+
+class Unreachable(NotReached):
+    """Nobody has the port that a datagram went to."""
+
+
+def not_reached(endpoint: Endpoint, error: OSError) -> NotReached:
+    """What calls over a connection end with that has failed."""
+    unreachable = isinstance(error, ConnectionRefusedError) and not endpoint.stream
+    return (Unreachable if unreachable else NotReached)(f"{endpoint}: {error.strerror or error}")
+
+
+def went_nowhere(pending: PendingCall, since: float) -> bool:
+    """Whether a call, first sent at ``since`` (``time.monotonic``), cannot have run: its only
+    datagram came to a port that nobody has."""
+    once = time.monotonic() - since < FIRST_RETRY * (1 - _JITTER)
+    return once and pending.lost and isinstance(pending.error, Unreachable)
 
 
 def pauses(first: float, last: float) -> Iterator[float]:

@@ -38,10 +38,10 @@ class PendingCall:
     """
 
     __slots__ = (
-        "_error",
         "_open",
         "_value",
         "done",
+        "error",
         "lenient",
         "message",
         "procedure",
@@ -66,40 +66,40 @@ class PendingCall:
         self.done = False
         self._open = open_reply
         self._value: Any = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
 
     @property
     def lost(self) -> bool:
         """Whether the connection went away before a reply came."""
-        return isinstance(self._error, NotReached)
+        return isinstance(self.error, NotReached)
 
     @property
     def damaged(self) -> bool:
         """Whether one side did not understand the other: a datagram was cut, perhaps."""
-        return isinstance(self._error, (BadReply, GarbageArgs, AuthError))
+        return isinstance(self.error, (BadReply, GarbageArgs, AuthError))
 
     def result(self) -> Any:
         """The decoded result. Raises the ``CallError`` that the call ended with."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._value
 
     def fail(self, error: BaseException) -> None:
         """End the call without a reply."""
         self.done = True
-        self._error = error
+        self.error = error
 
     def reset(self) -> None:
         """Forget how it ended."""
         self.done = False
-        self._error = None
+        self.error = None
 
     def settle(self, reply: ReplyMessage) -> None:
         """End the call with its reply."""
         self.done = True
         try:
             if reply.body is not None:
-                self._error = _refused(reply.body)
+                self.error = _refused(reply.body)
                 return
             results = self._open(reply.verifier, reply.record[reply.start :])
             schema = self.procedure.result_schema
@@ -109,9 +109,9 @@ class PendingCall:
                 self._value = unpack_whole(schema, results)
         except XdrError as error:
             error.within("result")
-            self._error = BadReply(f"the result could not be decoded: {error}")
+            self.error = BadReply(f"the result could not be decoded: {error}")
         except CallError as error:
-            self._error = error
+            self.error = error
 
 
 class ClientEngine:
@@ -188,7 +188,7 @@ class ClientEngine:
         if reply is None:
             return None
         pending.settle(reply)
-        if isinstance(pending._error, BadReply):  # the rest is still to come
+        if isinstance(pending.error, BadReply):  # the rest is still to come
             pending.reset()
             return None
         del self._pending[pending.xid]

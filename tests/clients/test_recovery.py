@@ -492,3 +492,30 @@ def test_what_it_is_if_nobody_can_be_told(caplog: pytest.LogCaptureFixture) -> N
             assert len(registered(url)) == 2  # what is another's stays
     with pytest.raises(errors.UsageError, match="register is True, False or one of"):
         serve(Echo(), register="loud")
+
+
+# --- datagrams to a port that nobody has any more ------------------------------------------------
+
+
+@both
+def test_a_datagram_that_came_to_nobody_is_sent_to_where_the_service_is_now(
+    call: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was remembered was wrong; the call cannot have run."""
+    calls: list[int] = []
+
+    class Counted(Echo):
+        def add(self, call: rpc.Call, a: int, b: int) -> int:
+            calls.append(1)
+            return a + b
+
+    with Portmapper(["tcp://127.0.0.1:0"]) as portmap:
+        (url,) = portmap.start().endpoints
+        monkeypatch.setenv("RPCSERVER_RPCBIND", url)
+        for _ in range(2):
+            with serve(Counted(), listen=["udp://127.0.0.1:0"]) as server:
+                server.start()
+                assert call("localhost", {}) == 2
+        assert len(calls) == 2
+        with pytest.raises(errors.NotReached):  # and once is enough
+            call("localhost", {})
