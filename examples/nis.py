@@ -12,6 +12,7 @@ import time
 from generated import yp
 from generated.yp import YprespKeyVal, Ypstat
 from rpcserver import rpc
+from rpcserver.errors import NoReply
 
 DOMAINS: dict[str, dict[str, dict[bytes, bytes]]] = {
     "lab": {
@@ -43,6 +44,11 @@ def rows(wanted: yp.YpreqKey | yp.YpreqNokey) -> list[YprespKeyVal]:
 class Nis(yp.YpversService):
     def domain(self, call: rpc.Call, /, arg: str) -> bool:
         return arg in DOMAINS
+
+    def domain_nonack(self, call: rpc.Call, /, arg: str) -> bool:
+        if arg not in DOMAINS:
+            raise NoReply  # who asks everybody wants to hear from those that have it
+        return True
 
     def match(self, call: rpc.Call, /, arg: yp.YpreqKey) -> yp.YprespVal:
         stat, entries = find(arg)

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.nis import Nis
+from generated.yp import YpversClient
+from rpcserver import testing
+from rpcserver.errors import TimedOut
 from tests.interop.utmp import log_in
 from tests.peers.need import need
 from tests.peers.netns import Namespace
@@ -142,6 +146,13 @@ def test_ypcat_and_yppoll(registry: Namespace) -> None:
         assert made is not None and abs(time.time() - int(made[1])) < 60
         other = registry.run("yppoll", "-d", "office", "-h", HOST, "hosts.byname")
         assert "Domain office is not supported" in other.stdout + other.stderr
+
+
+def test_who_has_no_such_domain_is_silent() -> None:
+    with testing.connect(YpversClient, Nis()) as nis:
+        assert nis.domain_nonack("lab") is True
+        with pytest.raises(TimedOut):
+            nis.domain_nonack("office")
 
 
 def test_rpcinfo_knows_our_addresses(registry: Namespace) -> None:
