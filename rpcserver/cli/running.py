@@ -37,11 +37,10 @@ def run(start: Callable[[], Server]) -> None:
     )
     # Until there is a server to shut down, both signals interrupt what starts it, and that undoes
     # what it has done.
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup(1) means it
-    }
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        numbers.pop()  # nohup(1) means it
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         with start() as server:
             for number in before:

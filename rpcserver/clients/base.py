@@ -160,8 +160,10 @@ class BlockingChannel:
                     for each in left
                     if each.lost and (each.resend or (moved and went_nowhere(each, begun)))
                 ]
+                if not left or self._closed:
+                    return
                 pause = next(waits)
-                if not left or self._closed or time.monotonic() + pause >= deadline:
+                if time.monotonic() + pause >= deadline:
                     return
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, pause)
@@ -232,7 +234,7 @@ class BlockingChannel:
                     sock.close()
                     raise
                 self._socket = sock
-                self._opened()
+                self._opened(sock)
                 self._changed.notify_all()
         finally:
             self._opening.release()
@@ -357,7 +359,7 @@ class BlockingChannel:
 
     # --- what differs -------------------------------------------------------------------------
 
-    def _opened(self) -> None:
+    def _opened(self, sock: socket.socket) -> None:
         """There is a new connection."""
 
     def _received_all(self) -> None:

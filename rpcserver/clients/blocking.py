@@ -29,8 +29,8 @@ class StreamChannel(BlockingChannel):
 
     max_record = MAX_RECORD
 
-    def _opened(self) -> None:
-        self._reader = RecordReader(self.max_record)
+    def _opened(self, sock: socket.socket) -> None:
+        self._stream = sock, RecordReader(self.max_record)
         self._looks = 0
 
     def _retries(self) -> Iterator[float]:
@@ -60,24 +60,28 @@ class StreamChannel(BlockingChannel):
         ready(sock, select.POLLOUT, min(deadline, time.monotonic() + _LOOK))
 
     def _read(self, sock: socket.socket) -> Iterable[bytes]:
+        current, reader = self._stream
+        if current is not sock:
+            raise OSError("the connection is gone")
         try:
             data = sock.recv(_READ_SIZE)
         except BlockingIOError:
             return ()
         if not data:
             raise OSError("the server closed the connection")
-        return self._reader.feed(data)
+        return reader.feed(data)
 
     def _received_all(self) -> None:
         if not self._engine.lenient:
             return
-        fragments = self._reader.unmarked
+        _, reader = self._stream
+        fragments = reader.unmarked
         self._looks = 0 if fragments is None else self._looks + 1
         if fragments is not None:
             if self._looks > MAX_UNMARKED:
                 raise RecordError("the end of a record is not marked", "MAX_UNMARKED")
             if self._engine.receive_unmarked(fragments) is not None:
-                self._reader.end_record()
+                reader.end_record()
 
 
 class DatagramChannel(BlockingChannel):

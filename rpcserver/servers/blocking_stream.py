@@ -10,13 +10,10 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
-from rpcserver.clients.calls_back import MAX_CALLS_BACK
 from rpcserver.errors import NotReached, RecordError
-from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import frame
 from rpcserver.servers import sockets
-from rpcserver.servers.callback import BackChannel
-from rpcserver.servers.stream import LimitError, Stream
+from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
 
 
 class BlockingStream(Stream):
@@ -29,7 +26,6 @@ class BlockingStream(Stream):
         self._turn = threading.Condition()
         self._sending = threading.Lock()
         self._reading = False
-        self._ended: BaseException | None = None  # what a caller found while it read
         self._at_end = False
         self._calls: deque[bytes] = deque()  # that came while a caller read
         self._waiter = sockets.Waiter(request)
@@ -46,8 +42,8 @@ class BlockingStream(Stream):
                 calls = list(self._calls)
                 self._calls.clear()
                 return calls
-            if self._ended is not None:
-                raise self._ended
+            if self.broken is not None:
+                raise self.broken
             if self._at_end:
                 return None
             self._reading = True
@@ -55,30 +51,15 @@ class BlockingStream(Stream):
             while True:
                 self._await_data()
                 try:
-                    return self._only_calls(self.read())
+                    records = self.read()
                 except BlockingIOError:
                     continue
+                # All at once: a method may read on while the others still wait.
+                return records if records is None else self.calls_in(records)
         finally:
             with self._turn:
                 self._reading = False
                 self._turn.notify_all()
-
-    def _only_calls(self, records: Iterable[bytes] | None) -> Iterable[bytes] | None:
-        if records is None or self.back is None:
-            return records
-        calls: list[bytes] = []  # at once, so that who waits for a reply has it
-        try:
-            calls.extend(self._sorted(records, self.back))
-        except RecordError as error:
-            self._ended = error  # to be raised when these are answered
-        return calls
-
-    def _sorted(self, records: Iterable[bytes], back: BackChannel) -> Iterable[bytes]:
-        for record in records:
-            if is_call(record):
-                yield record
-            else:
-                back.received(record)
 
     def _await_data(self) -> None:
         """Wait for something to read; urgent bytes go to the server's hook."""
@@ -131,7 +112,7 @@ class BlockingStream(Stream):
         """Read once; replies go to their callers, and calls wait for the handler."""
         assert self.back is not None
         try:
-            if self._ended is not None or self._at_end:
+            if self.broken is not None or self._at_end:
                 self.back.lost()
             elif waiter.readable(seconds)[0]:
                 records = self.read()
@@ -139,13 +120,12 @@ class BlockingStream(Stream):
                     self._at_end = True
                     self.back.lost()
                     return
-                for record in self._sorted(records, self.back):
-                    if len(self._calls) >= MAX_CALLS_BACK:
-                        text = f"{MAX_CALLS_BACK} calls came while a method waited for the client"
-                        raise LimitError("MAX_CALLS_BACK", text)
-                    self._calls.append(record)
+                self._calls.extend(self.calls_in(records))
+                if len(self._calls) > MAX_AHEAD:
+                    text = f"{len(self._calls)} calls came while a method waited for the client"
+                    raise LimitError("MAX_AHEAD", text)
         except BlockingIOError:
             pass
         except (OSError, RecordError, LimitError) as error:
-            self._ended = error
+            self.broken = error
             self.back.lost()

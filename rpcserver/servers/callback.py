@@ -55,6 +55,11 @@ class BackChannel:
         self._waiting: dict[int, Future[None]] = {}
         self._gone = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for its reply."""
+        return bool(self._waiting)
+
     def call(
         self,
         version: type[Version],

@@ -11,12 +11,11 @@ from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
 from rpcserver.rpc.dispatch import Invocation
-from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import frame
 from rpcserver.servers.callback import IN_THE_LOOP
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
-from rpcserver.servers.stream import BATCH, LimitError, Stream
+from rpcserver.servers.stream import BATCH, MAX_AHEAD, LimitError, Stream
 
 
 class MultiplexedStream(Stream):
@@ -27,6 +26,7 @@ class MultiplexedStream(Stream):
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
         super().__init__(server, request, client_address)
         self._records: Iterator[bytes] | None = None
+        self._ahead: list[bytes] = []  # records behind those, read for a reply among them
         self._any_record = False
         self._batch: list[bytes] = []
         self._size = 0  # bytes in it
@@ -90,11 +90,18 @@ class MultiplexedStream(Stream):
     def _readable(self) -> None:
         self._thread = threading.get_ident()
         try:
+            if self._records is not None:  # this is for the replies among what comes
+                self._records = iter(self.calls_in(self._records))
             records = self.read()
             if records is None:
                 self._end()
                 return
-            self._records = iter(records)
+            if self.back is not None:
+                records = self.calls_in(records)
+            if self._records is not None:
+                self._ahead += records
+            else:
+                self._records = iter(records)
             self._answer()
         except BlockingIOError:
             pass
@@ -108,15 +115,18 @@ class MultiplexedStream(Stream):
         until = None
         while self._records is not None and not self._full:
             record = next(self._records, None)
+            if record is None and self._ahead:
+                self._records = iter(self._ahead)
+                self._ahead = []
+                continue
+            if record is None and self.broken is not None:
+                raise self.broken
             if record is None:
                 self._records = None
                 self.answered(self._any_record)
                 self._any_record = False
                 break
             self._any_record = True
-            if self.back is not None and not is_call(record):
-                self.back.received(record)
-                continue
             now = time.monotonic()
             until = until or now + TURN
             reply = begin(record, self.peer, self.connection, now, server.time_limit)
@@ -148,6 +158,11 @@ class MultiplexedStream(Stream):
     def _full(self) -> bool:
         server = self.server
         return bool(self._in_flight >= server.max_in_flight or self._queued >= server.max_queued)
+
+    @property
+    def _awaits_replies(self) -> bool:
+        """Whether a method waits for a reply of the client, which may be behind further calls."""
+        return self.back is not None and self.back.waits and len(self._ahead) < MAX_AHEAD
 
     def _done(self, reply: bytes | None) -> None:
         self._in_flight -= 1
@@ -202,7 +217,7 @@ class MultiplexedStream(Stream):
             if not (self._in_flight or self._out or self._records is not None):
                 self.close()
             return
-        wanted = self._records is None and not self._full
+        wanted = (self._records is None and not self._full) or self._awaits_replies
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
@@ -212,7 +227,8 @@ class MultiplexedStream(Stream):
 
     def _end(self) -> None:
         """Nothing more comes: finish what is there."""
-        self._records = None
+        if self.back is not None:
+            self.back.lost()
         self._stop_reading()
         self._flush()
         self._watch()
@@ -224,6 +240,7 @@ class MultiplexedStream(Stream):
     def _broken(self, error: Exception) -> None:
         if isinstance(error, RecordError):
             self.report(error)
+            self._records, self._ahead = None, []
             try:
                 self._end()
             except OSError:

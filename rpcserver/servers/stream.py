@@ -11,6 +11,7 @@ from typing import Any
 
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
+from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Channel
 from rpcserver.servers.callback import BackChannel
@@ -21,6 +22,9 @@ logger = logging.getLogger("rpcserver")
 
 BATCH = 64 << 10
 """Bytes of replies that wait for one another before they are sent."""
+
+MAX_AHEAD = 4096
+"""Calls that are read, and not begun, because behind them is the reply that a method waits for."""
 
 RETIRED_IDLE = 5.0
 """Seconds that a connection may be silent when its server has retired."""
@@ -48,6 +52,7 @@ class Stream:
         self.peer = server.peer_of(request, client_address)
         self.connection = Connection(self._way_back)
         self.back: BackChannel | None = None
+        self.broken: Exception | None = None
         self._reader = RecordReader(server.max_record, server.max_fragments)
         self._since = time.monotonic()  # the last call, or the beginning of one that is not whole
         self._between = True
@@ -80,6 +85,23 @@ class Stream:
         with room:
             count = self.request.recv_into(room)
         return self._reader.filled(count) if count else None
+
+    def calls_in(self, records: Iterable[bytes]) -> list[bytes]:
+        """The calls among ``records``; replies are given to who waits for them.
+
+        ``broken`` is what was wrong with the record behind them, to be raised when they are
+        answered.
+        """
+        calls: list[bytes] = []
+        try:
+            for record in records:
+                if self.back is None or is_call(record):
+                    calls.append(record)
+                else:
+                    self.back.received(record)
+        except RecordError as error:
+            self.broken = error
+        return calls
 
     def answered(self, any_record: bool) -> None:
         """All that was read is answered; ``any_record``: there were calls in it."""

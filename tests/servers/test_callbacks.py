@@ -252,3 +252,43 @@ def test_where_there_is_no_connection() -> None:
     dispatched: Any = rpc.Connection()
     with pytest.raises(errors.UsageError, match="no way back"):
         dispatched.client(EchoClient)
+
+
+@pytest.mark.parametrize("kind", ["threads", "select", "asyncio"])
+def test_replies_behind_more_calls_than_may_be_in_flight(kind: str) -> None:
+    """A client that sends all its calls, and only then looks what the server asks."""
+    count = 300
+    with serve(Caller(), listen=["tcp://127.0.0.1:0"], register=False, kind=kind) as server:
+        (url,) = server.start().endpoints
+        with connect(CallerClient, url, timeout=30) as client:
+            serve_on(client, Echo())
+            with client.channel.batch() as batch:
+                calls = [batch.call(client.ask, CALLER.BLOCKING, "") for _ in range(count)]
+            assert {each.result() for each in calls} == {"works"}
+
+
+def test_a_call_that_is_not_whole_while_a_method_calls_back(url: str) -> None:
+    """Its rest comes with the reply to the method's call, in pieces."""
+    host, _, port = url.removeprefix("tcp://").partition(":")
+    ask = wire.frame(wire.call(callbacks.PROG, 1, 2, wire.opaque(b""), xid=1))
+    null = wire.frame(wire.call(callbacks.PROG, 1, 0, xid=2))
+    with wire.Stream((host, int(port))) as stream:
+        stream.send(ask + null + null[:7])
+        called: list[bytes] = []
+        replies: list[int] = []
+
+        def read() -> None:
+            record = stream.read_record()
+            if record[4:8] == wire.words(0):
+                called.append(record)
+            else:
+                replies.append(wire.parse_reply(record).xid)
+
+        while not called:
+            read()
+        answer = wire.frame(called[0][:4] + wire.words(1, 0, 0, 0, 0, 42))
+        for piece in (null[7:] + answer[:3], answer[3:] + null):
+            stream.send(piece)
+        while len(replies) < 4:
+            read()
+        assert sorted(replies) == [1, 2, 2, 2]
