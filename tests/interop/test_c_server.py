@@ -1,5 +1,6 @@
 """Our client calls the C server that rpcgen made."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +11,15 @@ from hypothesis import strategies as st
 
 import rpcserver
 from generated import calc
-from generated.calc import CalcV1Client, CalcV2Client, Color, Node
-from rpcserver import errors, rpc, xdr
+from generated.calc import (
+    CalcV1AsyncClient,
+    CalcV1Client,
+    CalcV2AsyncClient,
+    CalcV2Client,
+    Color,
+    Node,
+)
+from rpcserver import aio, errors, rpc, xdr
 from rpcserver.auth import SysCredential
 from rpcserver.testing import values
 from tests.interop.c_values import for_c
@@ -98,6 +106,31 @@ def test_every_type_comes_back(url: str, procedure: rpc.Procedure[Any]) -> None:
             assert back == value
 
         echo()
+
+
+def test_asyncio(url: str) -> None:
+    """The same server, called by the asyncio clients: many calls at once, and what it refuses."""
+
+    async def main() -> None:
+        async with aio.connect(CalcV1AsyncClient, url, credentials=WHO, max_in_flight=8) as v1:
+            await v1.null()
+            assert await v1.whoami() == calc.Identity(1, 1000, 100, [4, 24, 27], "box")
+            assert await v1.divide(1, 0) == calc.QuotientCalcDivByZero()
+            sums = await asyncio.gather(*(v1.add(number, 1) for number in range(500)))
+            assert list(sums) == list(range(1, 501))
+        async with aio.connect(CalcV2AsyncClient, url, timeout=10) as v2:
+            assert await v2.join(["a", "", "b"]) == "a  b"
+            assert await v2.reverse([Node(1), Node(2)]) == [Node(2), Node(1)]
+            with pytest.raises(errors.SystemErr):
+                await v2.fail("on purpose")
+            with pytest.raises(errors.TimedOut):
+                await rpcserver.using(v2, timeout=0.2).pause(1000)
+            late = asyncio.ensure_future(v2.pause(100))
+            await asyncio.sleep(0)
+            late.cancel()
+            assert await v2.add(1, 1) == 2
+
+    asyncio.run(main())
 
 
 def test_ten_thousand_nodes_and_a_mebibyte(calc_c_server: CalcServer) -> None:
