@@ -7,7 +7,7 @@
     ├── IdlError                     a mistake in a .x file, with its line and a caret
     ├── UsageError                   a local mistake: a port that is taken, no such class
     ├── RecordError                  a byte stream that is no record marking (RFC 5531 section 11)
-    ├── NoReply                      raised by a method: the caller is left without an answer
+    ├── NoReply                      raised by a method: its caller is to get no answer
     └── CallError                    a call that brought no result, for one of four reasons:
         ├── NotReached (ConnectionError)   nobody there, or the connection went away
         ├── TimedOut (TimeoutError)        no answer within the deadline
