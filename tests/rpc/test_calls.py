@@ -101,3 +101,41 @@ def test_noise_is_a_bad_reply_or_nothing(noise: bytes) -> None:
             pending.result()
         except errors.CallError:
             pass
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_noise_whose_end_is_not_marked(noise: bytes, ours: bool) -> None:
+    """It is the reply, or there is more to come."""
+    client = engine()
+    pending = client.begin(ECHO_V2, ECHO_V2.ECHO, ("x",), lenient=True)
+    data = words(42, 1) + noise if ours else noise
+    if client.receive_unmarked(data) is None:
+        assert not pending.done and client.receive(words(42, 1, 1, 1, 5)) is pending
+    assert pending.done
+
+
+def test_only_lenient_calls_take_what_is_not_marked() -> None:
+    client = engine()
+    pending = client.begin(ECHO_V2, ECHO_V2.ADD, (1, 1))
+    whole = words(42, 1, 0) + NO_VERF + words(0, 2)
+    assert client.receive_unmarked(whole) is None and not pending.done
+    assert client.receive(whole) is pending and pending.result() == 2
+
+
+def test_a_call_that_is_sent_again_ends_anew() -> None:
+    client = engine()
+    pending = client.begin(ECHO_V2, ECHO_V2.ADD, (1, 1), resend=True)
+    client.fail_all(errors.NotReached("gone"))
+    assert pending.done and pending.lost and client.idle
+    client.again(pending)
+    assert not pending.done and not pending.lost and not client.idle
+    client.receive(words(42, 1, 0) + NO_VERF + words(0, 2))
+    assert pending.result() == 2
+
+
+def test_each_call_fails_with_an_exception_of_its_own() -> None:
+    client = engine()
+    calls = [client.begin(ECHO_V2, ECHO_V2.ADD, (1, 1)) for _ in range(3)]
+    client.fail_all(errors.NotReached("gone"))
+    assert len({id(each.error) for each in calls}) == 3
+    assert {str(each.error) for each in calls} == {"gone"}

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 
 from rpcserver import xdr
 from rpcserver.testing import values
+from rpcserver.xdr.reference import unpack
+from rpcserver.xdr.schema import schema_of
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
 from tests.xdr.zoo import (
     Color,
@@ -225,6 +227,24 @@ def test_damage_is_a_value_or_an_xdr_error(value: Everything, noise: list[int]) 
     again = xdr.encode(Everything, back)
     # A NaN's payload may change on the way through Python's floats; nothing else may.
     assert len(again) == len(data)
+
+
+@given(values(Everything), values(xdr.Array(xdr.UnsignedInt, 4)))
+def test_leniently_too(value: Everything, noise: list[int]) -> None:
+    schema = schema_of(Everything)
+    data = bytearray(xdr.encode(Everything, value))
+    back, end = unpack(schema, bytes(data), lenient=True)
+    assert (xdr.encode(Everything, back), end) == (bytes(data), len(data))
+    for word in noise:
+        data[word % len(data)] ^= word >> 24
+    try:
+        strict = xdr.decode(Everything, bytes(data))
+    except xdr.XdrError:
+        strict = None
+    try:
+        unpack(schema, bytes(data), lenient=True)
+    except xdr.XdrError:
+        assert strict is None  # what is right is right leniently, too
 
 
 def test_what_is_no_type_is_named() -> None:
