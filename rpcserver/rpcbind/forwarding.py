@@ -36,11 +36,13 @@ PROTECTED = frozenset({100003, 100004, 100005, 100009, 100021, 100024, 100069, 1
 
 
 class Forwarder:
-    """Passes calls on to what ``table`` has for UDP, by way of ``forward``."""
+    """Passes calls on to what ``table`` has for UDP, by way of ``forward``, where ``is_local`` says
+    that the address is one of this host: anybody here may register any."""
 
-    def __init__(self, table: Table, forward: Forward) -> None:
+    def __init__(self, table: Table, forward: Forward, is_local: Callable[[str], bool]) -> None:
         self._table = table
         self._forward = forward
+        self._is_local = is_local
         self._lock = threading.Lock()
         self._in_flight = 0
         self._allowed = float(RATE)
@@ -56,11 +58,14 @@ class Forwarder:
         found = self._table.find(prog, vers, "udp", exact=True)
         if found is None or (prog in PROTECTED and proc != 0) or prog == RPCBPROG:
             raise NoReply(f"program {prog} is not called for others")
+        place = _from_here(found)
+        if not self._is_local(place.host):
+            raise NoReply(f"{place} is no address of this host")
         if not self._begin():
             raise NoReply("too many calls to be passed on")
         try:
-            results = self._forward(_from_here(found), prog, vers, proc, arguments)
-        except (CallError, ValueError) as error:
+            results = self._forward(place, prog, vers, proc, arguments)
+        except CallError as error:
             raise NoReply(str(error)) from error
         finally:
             with self._lock:

@@ -54,7 +54,9 @@ class Portmapper(Server):
         self.table = Table()
         if state is not None:
             self._keep(Path(state))
-        forwarder = Forwarder(self.table, forward) if forward_calls else None
+        forwarder = (
+            Forwarder(self.table, forward, sockets.is_own_address) if forward_calls else None
+        )
         engine = methods.engine_for(services(self.table, forwarder))
         super().__init__(engine, listen or _default_urls(), kind)
         places = [parse_url(url) for url in self.endpoints]

@@ -152,7 +152,10 @@ def test_programs_that_trust_their_host_are_not_called() -> None:
     table = Table()
     for prog in (100003, 100005, RPCBPROG, PROG):
         table.set(Registration(prog, 1, "udp", "0.0.0.0.4.1", "superuser"))
-    forwarder = Forwarder(table, forward)
+    table.set(Registration(77, 1, "udp", "198.51.100.77.4.1", "superuser"))
+    forwarder = Forwarder(table, forward, is_own_address)
+    with pytest.raises(NoReply, match="no address of this host"):
+        forwarder.pass_on(77, 1, 1, b"", None)
     for prog in (100003, 100005, RPCBPROG):
         with pytest.raises(NoReply):
             forwarder.pass_on(prog, 1, 1, b"", None)
@@ -167,7 +170,7 @@ def test_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: now)
     table = Table()
     table.set(LIVE)
-    forwarder = Forwarder(table, lambda *call: b"")
+    forwarder = Forwarder(table, lambda *call: b"", is_own_address)
 
     def passed(tries: int) -> int:
         count = 0
