@@ -11,7 +11,7 @@ from functools import partial
 
 from rpcserver.clients.connect import ping
 from rpcserver.clients.finding import open_rpcbind
-from rpcserver.errors import CallError, NotReached, UsageError
+from rpcserver.errors import CallError, UsageError
 from rpcserver.rpc.version import Version
 from rpcserver.rpcbind.netid import Endpoint
 from rpcserver.rpcbind.registration import Registrations
@@ -90,5 +90,5 @@ class Registered:
             try:
                 with self._open() as asked:
                     self._ours.unregister(asked)
-            except NotReached as error:
+            except CallError as error:
                 logger.warning("cannot unregister: %s", error)
