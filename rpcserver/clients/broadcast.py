@@ -29,7 +29,6 @@ from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Client, Procedure, Version
 from rpcserver.rpcbind.lookup import PROTS
 from rpcserver.rpcbind.netid import Endpoint
-from rpcserver.xdr.codec import pack, unpack_whole
 
 logger = logging.getLogger("rpcserver")
 
@@ -75,7 +74,7 @@ def broadcast(
     questions: dict[int, _Question] = {}
     if transport != "tcp":
         call = CallArgs(version._prog, version._vers, wanted.number, b"")
-        call.args = pack(wanted.arguments_schema, arguments)
+        call.args = wanted.arguments_codec.pack(arguments)
         asked = engine.begin(PMAP_VERS, PMAP_VERS.PMAPPROC_CALLIT, (call,))
         questions[asked.xid] = _Question(asked, "udp", wanted)
     for each in PROTS if transport is None else (transport,):
@@ -162,7 +161,7 @@ def _answer(
             return Answer(str(Endpoint(question.transport, host, _port(result))))
         assert isinstance(result, CallResult)
         place = Endpoint(question.transport, host, _port(result.port))
-        return Answer(str(place), unpack_whole(question.procedure.result_schema, result.res))
+        return Answer(str(place), question.procedure.result_codec.unpack_whole(result.res))
     except (CallError, XdrError) as error:
         logger.debug("%s: %s", host, error)
         return None

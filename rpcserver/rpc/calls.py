@@ -22,7 +22,6 @@ from rpcserver.protocols import rpc_msg
 from rpcserver.rpc.flavor import Auth, ClientFlavor
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, parse_reply
 from rpcserver.rpc.version import Procedure, Version
-from rpcserver.xdr.codec import pack, unpack, unpack_whole
 
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
@@ -102,11 +101,11 @@ class PendingCall:
                 self.error = _refused(reply.body)
                 return
             results = self._open(reply.verifier, reply.record[reply.start :])
-            schema = self.procedure.result_schema
+            codec = self.procedure.result_codec
             if self.lenient:
-                self._value, _ = unpack(schema, results, lenient=True)
+                self._value, _ = codec.unpack(results, lenient=True)
             else:
-                self._value = unpack_whole(schema, results)
+                self._value = codec.unpack_whole(results)
         except XdrError as error:
             error.within("result")
             self.error = BadReply(f"the result could not be decoded: {error}")
@@ -145,7 +144,7 @@ class ClientEngine:
         """Encode a call, with the credential of ``flavor`` if given. Raises ``XdrError`` for
         arguments that the procedure does not take."""
         try:
-            encoded = pack(procedure.arguments_schema, arguments)
+            encoded = procedure.arguments_codec.pack(arguments)
         except XdrError as error:
             raise error.within("args") from None
         self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF

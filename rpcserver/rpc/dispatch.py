@@ -31,7 +31,6 @@ from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
 from rpcserver.rpc.version import Procedure, Service, Version
-from rpcserver.xdr.codec import pack, unpack, unpack_whole
 from rpcserver.xdr.types import Void
 
 logger = logging.getLogger("rpcserver")
@@ -95,11 +94,11 @@ class ServerEngine:
                 raise self._unavailable(call)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
-                    schema = entry.procedure.arguments_schema
+                    codec = entry.procedure.arguments_codec
                     if self.trailing_arguments:
-                        arguments, _ = unpack(schema, accepted.data, accepted.start)
+                        arguments, _ = codec.unpack(accepted.data, accepted.start)
                     else:
-                        arguments = unpack_whole(schema, accepted.data, accepted.start)
+                        arguments = codec.unpack_whole(accepted.data, accepted.start)
                 else:
                     arguments = ()
             except XdrError as error:
@@ -194,7 +193,7 @@ class Invocation:
         procedure = self.call.procedure
         try:
             nothing = result is None and procedure.result is Void
-            results = b"" if nothing else pack(procedure.result_schema, result)
+            results = b"" if nothing else procedure.result_codec.pack(result)
         except XdrError as error:
             error.within("result")
             return self.fail(error, now)

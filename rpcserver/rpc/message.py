@@ -12,8 +12,7 @@ from typing import NamedTuple
 from rpcserver.errors import AuthError, BadReply, RpcMismatch, XdrError
 from rpcserver.protocols import rpc_msg
 from rpcserver.rpc.flavor import MAX_AUTH_BYTES, NO_AUTH, Auth
-from rpcserver.xdr.codec import pack, unpack
-from rpcserver.xdr.schema import schema_of
+from rpcserver.xdr.codec import codec_of
 
 RPC_VERSION = 2
 
@@ -30,8 +29,8 @@ _REPLY = int(rpc_msg.MsgType.REPLY)
 _ACCEPTED = int(rpc_msg.ReplyStat.MSG_ACCEPTED)
 _NO_AUTH = bytes(8)
 _SUCCESS = _WORD.pack(rpc_msg.AcceptStat.SUCCESS)
-_RPC_MSG = schema_of(rpc_msg.RpcMsg)
-_REPLY_DATA = schema_of(rpc_msg.AcceptedReplyReplyData)
+_RPC_MSG = codec_of(rpc_msg.RpcMsg)
+_REPLY_DATA = codec_of(rpc_msg.AcceptedReplyReplyData)
 
 
 class CallMessage(NamedTuple):
@@ -124,13 +123,13 @@ def success(xid: int, verifier: Auth, results: bytes) -> bytes:
 def accepted(xid: int, verifier: Auth, data: rpc_msg.AcceptedReplyReplyData) -> bytes:
     """The reply to a call whose credential was good, and that brings no results."""
     start = _REPLY_START.pack(xid, rpc_msg.MsgType.REPLY, rpc_msg.ReplyStat.MSG_ACCEPTED)
-    return start + pack_auth(verifier) + pack(_REPLY_DATA, data)
+    return start + pack_auth(verifier) + _REPLY_DATA.pack(data)
 
 
 def denied(xid: int, rejected: rpc_msg.RejectedReply) -> bytes:
     """The reply to a call that was not let in."""
     body = rpc_msg.ReplyBodyMsgDenied(rejected)
-    return pack(_RPC_MSG, rpc_msg.RpcMsg(xid, rpc_msg.RpcMsgBodyReply(body)))
+    return _RPC_MSG.pack(rpc_msg.RpcMsg(xid, rpc_msg.RpcMsgBodyReply(body)))
 
 
 def is_call(record: bytes) -> bool:
@@ -152,7 +151,7 @@ def parse_reply(record: bytes) -> ReplyMessage | None:
             verifier, end = _auth(record, _REPLY_START.size)
             if record[end : end + 4] == _SUCCESS:
                 return ReplyMessage(xid, verifier, None, record, end + 4)
-        message, end = unpack(_RPC_MSG, record)
+        message, end = _RPC_MSG.unpack(record)
         if end != len(record):
             raise XdrError(f"{len(record) - end} bytes left over", end)
     except XdrError as error:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from rpcserver.xdr.schema import Schema, arguments_schema, schema_of
+from rpcserver.xdr.codec import Codec, codec_of
+from rpcserver.xdr.schema import arguments_schema
 
 T = TypeVar("T")
 
@@ -32,14 +33,14 @@ class Procedure(Generic[T]):
         self.name = name
 
     @cached_property
-    def arguments_schema(self) -> Schema:
-        """How the arguments travel."""
-        return arguments_schema(self.arguments)
+    def arguments_codec(self) -> Codec:
+        """How the arguments travel, a tuple of them."""
+        return Codec(arguments_schema(self.arguments))
 
     @cached_property
-    def result_schema(self) -> Schema:
+    def result_codec(self) -> Codec:
         """How the result travels."""
-        return schema_of(self.result)
+        return codec_of(self.result)
 
     def __repr__(self) -> str:
         return f"<Procedure {self.name} = {self.number}>"

@@ -1,19 +1,69 @@
-"""Values to bytes and back, by the codec that runs here."""
+"""Values to bytes and back, by the codec that runs here: the native one, or the reference."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import warnings
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rpcserver.errors import XdrError
-from rpcserver.xdr.reference import pack, unpack
-from rpcserver.xdr.schema import Schema, schema_of
+from rpcserver.xdr.schema import schema_of
 
-__all__ = ["codec_name", "decode", "encode", "pack", "unpack", "unpack_whole"]
+__all__ = ["Codec", "codec_name", "codec_of", "decode", "encode"]
+
+CHOICE = "RPCSERVER_CODEC"
+"""the variable of the environment that says which codec is to run, ``native`` or ``reference``"""
+
+
+def source_hash() -> str:
+    """What the native codec is made from, in short; empty where only the result is there."""
+    files = sorted(Path(__file__).with_name("csrc").glob("*.[ch]"))
+    checksum = 0
+    for file in files:
+        checksum = zlib.crc32(file.read_bytes(), checksum)
+    return f"{checksum:08x}" if files else ""
+
+
+def _native_is_there() -> bool:
+    choice = os.environ.get(CHOICE, "")
+    if choice not in ("", "native", "reference"):
+        raise ImportError(f"{CHOICE}={choice}: it is native or reference")
+    if choice == "reference":
+        return False
+    try:
+        from rpcserver.xdr import _native
+    except ImportError:
+        if choice:
+            raise
+        return False  # there was no compiler
+    if source_hash() not in ("", _native.SOURCE_HASH):
+        text = f"{_native.__file__} was built from other sources and is not used: install again"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return False
+    return True
+
+
+NATIVE = _native_is_there()
+
+if TYPE_CHECKING:
+    from rpcserver.xdr.reference import Codec
+elif NATIVE:
+    from rpcserver.xdr._native import Codec
+else:
+    from rpcserver.xdr.reference import Codec
 
 
 def codec_name() -> str:
-    """Which codec runs: ``"reference"`` (plain Python)."""
-    return "reference"
+    """Which codec runs: ``"native"`` (C) or ``"reference"`` (plain Python)."""
+    return "native" if NATIVE else "reference"
+
+
+@lru_cache(maxsize=4096)
+def codec_of(designator: Any) -> Codec:
+    """The codec of an XDR type. Raises ``TypeError`` for what is no designator."""
+    return Codec(schema_of(designator))
 
 
 def encode(designator: Any, value: Any) -> bytes:
@@ -22,20 +72,15 @@ def encode(designator: Any, value: Any) -> bytes:
     Raises ``XdrError`` with the path of what the type does not allow, ``TypeError`` if
     ``designator`` is no XDR type.
     """
-    return pack(schema_of(designator), value)
+    return codec_of(designator).pack(value)
 
 
-def decode(designator: Any, data: bytes) -> Any:
+def decode(designator: Any, data: bytes, *, buffers: bool = False) -> Any:
     """The value of the type ``designator`` that ``data`` encodes, all of ``data``.
 
-    Raises ``XdrError`` with path and offset for bytes that are not of the type, or left over.
+    ``buffers``: opaque data come as a ``memoryview`` of ``data`` instead of ``bytes``, arrays of
+    int, hyper, float or double as an ``array.array`` instead of a list; nothing of them is done
+    one by one. Raises ``XdrError`` with path and offset for bytes that are not of the type, or
+    left over.
     """
-    return unpack_whole(schema_of(designator), bytes(data))
-
-
-def unpack_whole(schema: Schema, data: bytes, start: int = 0) -> Any:
-    """The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``."""
-    value, end = unpack(schema, data, start)
-    if end != len(data):
-        raise XdrError(f"{len(data) - end} bytes left over", end)
-    return value
+    return codec_of(designator).unpack_whole(bytes(data), buffers=buffers)

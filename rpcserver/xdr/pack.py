@@ -10,6 +10,7 @@ from xdrlib3 import Packer
 
 from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
+from rpcserver.xdr.custom import pack_custom
 from rpcserver.xdr.quad import Quad
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
@@ -119,22 +120,25 @@ def _sequence(packer: Packer, value: Any) -> int:
         _expected(packer, "a list or another sequence", value)
 
 
-def _pack_elements(element: Schema, packer: Packer, value: Any, depth: int) -> None:
+def _pack_elements(element: Schema, packer: Packer, value: Any, count: int, depth: int) -> None:
     pack_one = PACK[element[0]]
     index = 0
     try:
-        for index, item in enumerate(value):  # noqa: B007  index is for the path
+        for item in value:
             pack_one(element, packer, item, depth)
+            index += 1
     except XdrError as error:
         error.within(f"[{index}]")
         raise
+    if index != count:
+        _refuse(packer, f"{index} elements in a sequence whose length is {count}")
 
 
 def _pack_fixed_array(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     count = _sequence(packer, value)
     if count != schema[2]:
         _refuse(packer, f"{count} elements where exactly {schema[2]} must be")
-    _pack_elements(schema[1], packer, value, depth)
+    _pack_elements(schema[1], packer, value, count, depth)
 
 
 def _pack_array(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
@@ -144,7 +148,7 @@ def _pack_array(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     if count > limit:
         _refuse(packer, f"{count} elements exceed the limit of {limit}")
     packer.pack_uint(count)
-    _pack_elements(element, packer, value, _shallower(packer, depth))
+    _pack_elements(element, packer, value, count, _shallower(packer, depth))
 
 
 def _pack_optional(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
@@ -157,17 +161,21 @@ def _pack_optional(schema: Schema, packer: Packer, value: Any, depth: int) -> No
 def _pack_linked_list(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     _, node, nonempty = schema
     depth = _shallower(packer, depth)
-    if not _sequence(packer, value) and nonempty:
+    count = _sequence(packer, value)
+    if not count and nonempty:
         _refuse(packer, "a list held by value has at least one node")
     index = 0
     try:
-        for index, item in enumerate(value):
+        for item in value:
             if index or not nonempty:
                 packer.pack_bool(True)
             _pack_struct(node, packer, item, depth)
+            index += 1
     except XdrError as error:
         error.within(f"[{index}]")
         raise
+    if index != count:
+        _refuse(packer, f"{index} elements in a sequence whose length is {count}")
     packer.pack_bool(False)
 
 
@@ -225,12 +233,8 @@ def _pack_custom(schema: Schema, packer: Packer, value: Any, depth: int) -> None
         supplied = s.schema_of(hook.designator)
         PACK[supplied[0]](supplied, packer, value, depth)
         return
-    if hook.pack is None:
-        _refuse(packer, f"nobody supplied a codec for {hook.name}")
-    try:
-        hook.pack(packer, value)
-    except Exception as error:
-        raise XdrError(f"{hook.name}: {error!r}", len(packer.get_buffer())) from error
+    data = pack_custom(hook, value, len(packer.get_buffer()))
+    packer.pack_fstring(len(data), data)
 
 
 def _shallower(packer: Packer, depth: int) -> int:

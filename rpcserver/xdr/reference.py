@@ -8,36 +8,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from xdrlib3 import Packer, Unpacker
+from xdrlib3 import Packer
 
 from rpcserver.errors import XdrError
+from rpcserver.xdr.custom import Source
 from rpcserver.xdr.pack import PACK
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH
-from rpcserver.xdr.unpack import UNPACK, LenientUnpacker
+from rpcserver.xdr.unpack import UNPACK
 
 
-def pack(schema: Schema, value: Any) -> bytes:
-    """The XDR encoding of ``value``. Raises ``XdrError`` for a value that the schema refuses."""
-    packer = Packer()
-    try:
-        PACK[schema[0]](schema, packer, value, MAX_DEPTH)
-    except RecursionError:  # the caller itself is already deep in its own calls
-        raise XdrError("nested too deep for the stack", len(packer.get_buffer())) from None
-    return packer.get_buffer()
+class Codec:
+    """Values of one type to bytes and back."""
 
+    __slots__ = ("schema",)
 
-def unpack(schema: Schema, data: bytes, start: int = 0, lenient: bool = False) -> tuple[Any, int]:
-    """The value that is encoded in ``data`` at ``start``, and the offset behind it.
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
 
-    ``lenient``: a number that its enum does not have stays an ``int``, and a union of a label
-    that it does not have is an ``UnknownArm``. Raises ``XdrError`` for bytes that are not of the
-    schema.
-    """
-    unpacker = LenientUnpacker(data) if lenient else Unpacker(data)
-    unpacker.set_position(start)
-    try:
-        value = UNPACK[schema[0]](schema, unpacker, MAX_DEPTH)
-    except RecursionError:
-        raise XdrError("nested too deep for the stack", unpacker.get_position()) from None
-    return value, unpacker.get_position()
+    def pack(self, value: Any, /) -> bytes:
+        """The XDR encoding of ``value``. Raises ``XdrError`` for a value that the type refuses."""
+        packer = Packer()
+        try:
+            PACK[self.schema[0]](self.schema, packer, value, MAX_DEPTH)
+        except RecursionError:  # the caller itself is already deep in its own calls
+            raise XdrError("nested too deep for the stack", len(packer.get_buffer())) from None
+        return packer.get_buffer()
+
+    def unpack(
+        self, data: bytes, start: int = 0, *, lenient: bool = False, buffers: bool = False
+    ) -> tuple[Any, int]:
+        """The value that is encoded in ``data`` at ``start``, and the offset behind it.
+
+        ``lenient``: a number that its enum does not have stays an ``int``, and a union of a label
+        that it does not have is an ``UnknownArm``. ``buffers``: opaque data are a ``memoryview``
+        of ``data``, arrays of numbers an ``array.array``. Raises ``XdrError`` for bytes that are
+        not of the type.
+        """
+        source = Source(data, start, lenient, buffers)
+        try:
+            value = UNPACK[self.schema[0]](self.schema, source, MAX_DEPTH)
+        except RecursionError:
+            raise XdrError("nested too deep for the stack", source.get_position()) from None
+        return value, source.get_position()
+
+    def unpack_whole(self, data: bytes, start: int = 0, *, buffers: bool = False) -> Any:
+        """The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``."""
+        value, end = self.unpack(data, start, buffers=buffers)
+        if end != len(data):
+            raise XdrError(f"{len(data) - end} bytes left over", end)
+        return value

@@ -248,6 +248,22 @@ def _limit(limit: int | None) -> int:
     return MAX_LENGTH if limit is None else limit
 
 
+def slots_of(cls: type, names: Sequence[str]) -> tuple[Any, ...] | None:
+    """The descriptors of the slots that instances of ``cls`` have for ``names``, if they have
+    nothing else, so that who fills these need not call ``__init__``."""
+    code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]
+    made_by_dataclass = code is not None and code.co_filename == "<string>"
+    own = {field.name for field in fields(cls) if field.init}
+    if not made_by_dataclass or hasattr(cls, "__post_init__") or own != set(names):
+        return None
+    if (
+        "__new__" in {name for base in cls.__mro__[:-1] for name in vars(base)}
+        or cls.__dictoffset__
+    ):
+        return None
+    return tuple(getattr(cls, name, None) for name in names)
+
+
 _ENDLESS = 1 << 40  # bytes of a value that contains itself; a union may have a way out
 
 

@@ -9,10 +9,9 @@ from rpcserver.protocols import rpc_msg
 from rpcserver.rpc import message
 from rpcserver.rpc.flavor import Auth
 from rpcserver.testing import values
-from rpcserver.xdr.codec import unpack
-from rpcserver.xdr.schema import schema_of
+from rpcserver.xdr.codec import codec_of
 
-SCHEMA = schema_of(rpc_msg.RpcMsg)
+CODEC = codec_of(rpc_msg.RpcMsg)
 
 
 @given(
@@ -28,7 +27,7 @@ def test_calls(msg: rpc_msg.RpcMsg, rpcvers: int, rest: bytes, at: int, noise: b
     data = xdr.encode(rpc_msg.RpcMsg, msg) + rest
     data = data[:at] + noise + data[at + len(noise) :]
     try:
-        oracle, end = unpack(SCHEMA, data)
+        oracle, end = CODEC.unpack(data)
     except xdr.XdrError:
         oracle = None
     try:
@@ -57,7 +56,7 @@ def test_replies(msg: rpc_msg.RpcMsg, at: int, noise: bytes) -> None:
     data = xdr.encode(rpc_msg.RpcMsg, msg)
     data = data[:at] + noise + data[at + len(noise) :]
     try:
-        oracle, end = unpack(SCHEMA, data)
+        oracle, end = CODEC.unpack(data)
     except xdr.XdrError:
         oracle = None
     try:

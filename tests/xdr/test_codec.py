@@ -8,8 +8,7 @@ from hypothesis import given, settings
 
 from rpcserver import xdr
 from rpcserver.testing import values
-from rpcserver.xdr.reference import unpack
-from rpcserver.xdr.schema import schema_of
+from rpcserver.xdr.codec import codec_of
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
 from tests.xdr.zoo import (
     Color,
@@ -193,6 +192,9 @@ def test_a_deep_stack_is_no_crash() -> None:
         else:
             xdr.decode(Tree, data)
 
+    if xdr.codec_name() == "native":  # it does not use Python's stack
+        deeper(700)
+        return
     with pytest.raises(xdr.XdrError, match="too deep for the stack"):
         deeper(700)
 
@@ -231,9 +233,9 @@ def test_damage_is_a_value_or_an_xdr_error(value: Everything, noise: list[int]) 
 
 @given(values(Everything), values(xdr.Array(xdr.UnsignedInt, 4)))
 def test_leniently_too(value: Everything, noise: list[int]) -> None:
-    schema = schema_of(Everything)
+    codec = codec_of(Everything)
     data = bytearray(xdr.encode(Everything, value))
-    back, end = unpack(schema, bytes(data), lenient=True)
+    back, end = codec.unpack(bytes(data), lenient=True)
     assert (xdr.encode(Everything, back), end) == (bytes(data), len(data))
     for word in noise:
         data[word % len(data)] ^= word >> 24
@@ -242,7 +244,7 @@ def test_leniently_too(value: Everything, noise: list[int]) -> None:
     except xdr.XdrError:
         strict = None
     try:
-        unpack(schema, bytes(data), lenient=True)
+        codec.unpack(bytes(data), lenient=True)
     except xdr.XdrError:
         assert strict is None  # what is right is right leniently, too
 
