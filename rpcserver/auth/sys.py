@@ -52,7 +52,7 @@ class SysServer:
         credential = SysCredential(
             parms.uid, parms.gid, tuple(parms.gids), parms.machinename, parms.stamp
         )
-        return Accepted(credential, call.record, call.start)
+        return Accepted(credential, call.record, call.start, lasting=True)
 
 
 class SysClient:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from rpcserver.errors import (
@@ -29,7 +30,9 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
-from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.message import CALL_HEADER
+from rpcserver.rpc.plain import Line, PlainCalls, Ran
 from rpcserver.rpc.version import Procedure, Service, Version
 from rpcserver.xdr.types import Void
 
@@ -114,6 +117,30 @@ class ServerEngine:
         )
         return Invocation(self.counters, about, entry, arguments, accepted, now)
 
+    @cached_property
+    def plain(self) -> PlainCalls:
+        """What answers the plain calls, with the settings that there are when it is first asked
+        for."""
+        lines = [
+            Line(
+                entry,
+                entry.version,
+                entry.procedure,
+                None if entry.procedure is NULL else entry.method,
+                self.counters.row(row),
+                entry.oneway,
+            )
+            for row, entry in self._entries.items()
+            if not (entry.blocking or entry.asynchronous or entry.version._prog in self.access)
+        ]
+        return PlainCalls(lines, self.counters, self.trailing_arguments, AUTH_NONE in self.flavors)
+
+    def resume(self, ran: Ran) -> Invocation:
+        """What is left of a plain call: the method has run, and what came out waits."""
+        entry, call, arguments, result, error, begun = ran
+        accepted = Accepted(call.credential, b"", 0)
+        return Invocation(self.counters, call, entry, arguments, accepted, begun, (result, error))
+
     def _by_flavor(self, xid: int, answered: Answered | None) -> bytes | None:
         row = self.counters.row(UNKNOWN)
         if answered is None:
@@ -147,7 +174,7 @@ class Invocation:
     it is an ``async def``.
     """
 
-    __slots__ = ("_accepted", "_counters", "_entry", "arguments", "begun", "call")
+    __slots__ = ("_accepted", "_counters", "_entry", "_outcome", "arguments", "begun", "call")
 
     def __init__(
         self,
@@ -157,6 +184,7 @@ class Invocation:
         arguments: tuple[Any, ...],
         accepted: Accepted,
         begun: float,
+        outcome: tuple[Any, BaseException | None] | None = None,
     ) -> None:
         self.call = call
         self.arguments = arguments
@@ -164,6 +192,7 @@ class Invocation:
         self._counters = counters
         self._entry = entry
         self._accepted = accepted
+        self._outcome = outcome
 
     @property
     def blocking(self) -> bool:
@@ -172,6 +201,12 @@ class Invocation:
     @property
     def asynchronous(self) -> bool:
         return self._entry.asynchronous
+
+    @property
+    def known(self) -> bytes:
+        """The bytes of the credential and its verifier, if they need not be looked at again."""
+        accepted = self._accepted
+        return accepted.data[CALL_HEADER.size : accepted.start] if accepted.lasting else b""
 
     @property
     def service(self) -> Service:
@@ -184,8 +219,13 @@ class Invocation:
         return f"{type(self.service).__qualname__}.{self.call.procedure.method}"
 
     def run(self) -> Any:
-        """Call the method: its result, or an awaitable of it from an ``async def``."""
-        return self._entry.method(self.call, *self.arguments)
+        """Call the method, unless it has run: its result, or an awaitable of it."""
+        if self._outcome is None:
+            return self._entry.method(self.call, *self.arguments)
+        result, error = self._outcome
+        if error is not None:
+            raise error
+        return result
 
     def reply(self, result: Any, now: float = 0.0) -> bytes | None:
         """The reply that brings ``result``, SYSTEM_ERR if it is not of the procedure's type;

@@ -34,6 +34,7 @@ class Accepted:
 
     ``credential`` becomes ``call.credential``. The plain arguments are ``data`` from ``start``
     on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
+    ``lasting``: over the same connection the same bytes have the same outcome.
     """
 
     credential: Any
@@ -41,6 +42,7 @@ class Accepted:
     start: int
     verifier: Auth = NO_AUTH
     wrap: Callable[[bytes], bytes] | None = None
+    lasting: bool = False
 
 
 @dataclass(slots=True)

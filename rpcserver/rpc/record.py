@@ -10,6 +10,10 @@ import struct
 from collections.abc import Iterator
 
 from rpcserver.errors import RecordError
+from rpcserver.xdr.codec import NATIVE
+
+if NATIVE:
+    from rpcserver.xdr._native import Block
 
 MAX_RECORD = 4 << 20
 """Bytes of one record. NFS moves 1 MiB in one call; what is kept for a connection that has not
@@ -19,37 +23,65 @@ MAX_FRAGMENTS = 4096
 """Fragments of one record, empty ones included. Peers with small buffers send about 1 KiB in
 each; a record of far smaller ones is an attack on our time."""
 
-_LARGE = 64 << 10  # bytes still to come, from which on a buffer of their own pays
+SCRATCH = 128 << 10
+"""Bytes of a buffer that is read into, again and again. Fragments that do not fit have one of
+their own: they are not put together from pieces."""
+
 _LAST = 0x8000_0000
 _MARK = struct.Struct(">I")
+_STEP = 256 << 10
 
 
 class RecordReader:
     """Bytes as they come in, whole records as they come out.
 
-    ``feed`` takes what was read. While a large fragment is on its way, ``room`` is where the next
-    bytes may be read to, and ``filled`` says how many were: they are not copied together again.
+    Read into ``room``, say with ``filled`` how much it was, and take records with ``next`` until
+    there is none; then ``keep`` what is left. Or ``feed`` it with what was read elsewhere.
+
+    Between ``filled`` and ``keep``, ``buffer`` has from ``start`` to ``end`` what is not yet
+    taken; who takes records from there, when ``whole`` is true, moves ``start``.
     """
+
+    __slots__ = (
+        "_fragments",
+        "_large",
+        "_record",
+        "_rest",
+        "_size",
+        "buffer",
+        "end",
+        "max_fragments",
+        "max_record",
+        "start",
+    )
 
     def __init__(self, max_record: int = MAX_RECORD, max_fragments: int = MAX_FRAGMENTS) -> None:
         self.max_record = max_record
         self.max_fragments = max_fragments
-        self._tail = bytearray()  # a mark or a fragment that is not complete
-        self._filled = 0  # bytes of it that are there; it may be larger
-        self._wanted = 4  # bytes of it that allow the next step
+        self.buffer: bytes | memoryview = b""
+        self.start = 0
+        self.end = 0
+        self._rest = b""  # what was left of the last buffer
+        self._large: _Large | None = None  # a fragment that has a buffer of its own
+        self._record: bytes | None = None  # that it completed
         self._fragments: list[bytes] = []  # of the record that is not complete
         self._size = 0  # their bytes
 
     @property
+    def whole(self) -> bool:
+        """Whether a record starts at ``start``: there are no fragments of it before."""
+        return not self._fragments and self._record is None
+
+    @property
     def between_records(self) -> bool:
         """Whether nothing of an unfinished record is waiting."""
-        return not self._filled and not self._fragments
+        return not (self._rest or self._fragments or self._large or self.end != self.start)
 
     @property
     def unmarked(self) -> bytes | None:
         """The fragments of a record whose last one has not been seen, if nothing else is there:
         some peers never mark the last."""
-        if self._filled or not self._fragments:
+        if self._rest or self._large or not self._fragments:
             return None
         return b"".join(self._fragments)
 
@@ -58,73 +90,102 @@ class RecordReader:
         self._fragments.clear()
         self._size = 0
 
-    def room(self) -> memoryview | None:
-        """Where the rest of a large fragment goes, if there is one to come."""
-        missing = self._wanted - self._filled
-        if missing < _LARGE:
+    def room(self, scratch: memoryview | None = None) -> memoryview | None:
+        """Where the next bytes go: the buffer of a large fragment, else ``scratch`` (of
+        ``SCRATCH`` bytes, which are in use until ``keep``)."""
+        if self._large is not None:
+            return self._large.room()
+        if scratch is None:
             return None
-        if len(self._tail) - self._filled < _LARGE:
-            # What a mark promises is not believed at once: it costs the sender nothing.
-            size = min(self._wanted, 2 * self._filled + 4 * _LARGE)
-            self._tail += bytes(size - len(self._tail))
-        return memoryview(self._tail)[self._filled : self._wanted]
+        size = len(self._rest)
+        if size:
+            scratch[:size] = self._rest
+            self._rest = b""
+        self.buffer, self.start, self.end = scratch, 0, size
+        return scratch[size:] if size else scratch
 
-    def filled(self, count: int) -> list[bytes]:
-        """``count`` bytes were read to ``room``, whose view is released: the record that they
-        make complete, if they do."""
-        self._filled += count
-        if self._filled < self._wanted:
-            return []
-        (mark,) = _MARK.unpack_from(self._tail)
-        fragment = bytes(memoryview(self._tail)[4 : self._wanted])
-        self._tail, self._filled, self._wanted = bytearray(), 0, 4
-        self._fragments.append(fragment)
-        self._size += len(fragment)
-        if not mark & _LAST:
-            return []
-        record = fragment if len(self._fragments) == 1 else b"".join(self._fragments)
-        self._fragments.clear()
-        self._size = 0
-        return [record]
+    def again(self) -> None:
+        """Go on with what was kept, though nothing more was read."""
+        if self._rest:
+            self.buffer, self.start, self.end = self._rest, 0, len(self._rest)
+            self._rest = b""
+
+    def filled(self, count: int) -> None:
+        """``count`` bytes were read to ``room``."""
+        large = self._large
+        if large is None:
+            self.end += count
+        elif large.filled(count):
+            self._large = None
+            self._record = self._add(large.fragment(), large.last)
+
+    def next(self) -> bytes | None:
+        """The next whole record, if there is one. Raises ``RecordError`` for a record over a
+        limit; the stream is of no use after that."""
+        if self._record is not None:
+            record, self._record = self._record, None
+            return record
+        while self.end - self.start >= 4:
+            (mark,) = _MARK.unpack_from(self.buffer, self.start)
+            size = mark & ~_LAST
+            self._check(size)
+            at, stop = self.start + 4, self.start + 4 + size
+            if stop > self.end:
+                break
+            self.start = stop
+            whole = self._add(bytes(self.buffer[at:stop]), bool(mark & _LAST))
+            if whole is not None:
+                return whole
+        return None
+
+    def keep(self) -> None:
+        """Put aside what is left: the buffer is used for something else from now on."""
+        left = self.end - self.start
+        if left:
+            mark = _MARK.unpack_from(self.buffer, self.start)[0] if left >= 4 else 0
+            size = mark & ~_LAST
+            rest = self.buffer[self.start : self.end]
+            if SCRATCH < 4 + size <= 4 + self.max_record and left < 4 + size:
+                self._large = _Large(size, bool(mark & _LAST), rest[4:])
+            else:
+                self._rest = bytes(rest)
+        self.buffer, self.start, self.end = b"", 0, 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes of the stream; the records that are now complete, to the last one.
 
-        Raises ``RecordError`` for a record over a limit; the stream is of no use after that.
+        Raises ``RecordError`` as ``next`` does.
         """
-        if self._filled:
-            if data:
-                del self._tail[self._filled :]
-                self._tail += data
-                self._filled += len(data)
-            if self._filled < self._wanted:
-                return
-            data = bytes(memoryview(self._tail)[: self._filled])
-            self._tail, self._filled = bytearray(), 0
-        position, end = 0, len(data)
-        while end - position >= 4:
-            (mark,) = _MARK.unpack_from(data, position)
-            size = mark & ~_LAST
-            self._check(size)
-            start, stop = position + 4, position + 4 + size
-            if stop > end:
-                self._wanted = 4 + size
-                break
-            position = stop
-            if not mark & _LAST:
-                self._fragments.append(data[start:stop])
-                self._size += size
-            elif self._fragments:
-                record = b"".join([*self._fragments, data[start:stop]])
-                self._fragments.clear()
-                self._size = 0
-                yield record
-            else:
-                yield data[start:stop]
-        else:
-            self._wanted = 4
-        self._tail += data[position:]
-        self._filled = end - position
+        while self._large is not None and data:
+            room = self._large.room()
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+            data = data[count:]
+            room.release()
+            self.filled(count)
+        if data or self._rest:
+            self.buffer = self._rest + data if self._rest else data
+            self._rest = b""
+            self.start, self.end = 0, len(self.buffer)
+        yield from self.all()
+
+    def all(self) -> Iterator[bytes]:
+        """The records that are complete, to the last one; what is left is kept."""
+        while (record := self.next()) is not None:
+            yield record
+        self.keep()
+
+    def _add(self, fragment: bytes, last: bool) -> bytes | None:
+        """One more fragment: the record, if it is complete."""
+        if last and not self._fragments:
+            return fragment
+        self._fragments.append(fragment)
+        self._size += len(fragment)
+        if not last:
+            return None
+        record = b"".join(self._fragments)
+        self.end_record()
+        return record
 
     def _check(self, size: int) -> None:
         if self._size + size > self.max_record:
@@ -135,6 +196,37 @@ class RecordReader:
         if len(self._fragments) >= self.max_fragments:
             text = f"a record has more than max_fragments ({self.max_fragments})"
             raise RecordError(text, "max_fragments")
+
+
+class _Large:
+    """A fragment of ``size`` bytes that is on its way, and has a buffer of its own."""
+
+    def __init__(self, size: int, last: bool, begun: bytes | memoryview) -> None:
+        self.last = last
+        self._size = size
+        self._filled = len(begun)
+        # What a mark promises costs its sender nothing, so it must not cost us: memory that
+        # nobody has written to is none, for the native block; Python's must grow with it.
+        self._block: bytearray | Block = Block(size) if NATIVE else bytearray(begun)
+        if NATIVE:
+            memoryview(self._block)[: len(begun)] = begun
+
+    def room(self) -> memoryview:
+        """Where its next bytes go."""
+        block = self._block
+        if isinstance(block, bytearray) and len(block) == self._filled:
+            block += bytes(min(self._size - self._filled, self._filled + _STEP))
+        return memoryview(block)[self._filled :]
+
+    def filled(self, count: int) -> bool:
+        """So many have come: whether it is complete."""
+        self._filled += count
+        return self._filled == self._size
+
+    def fragment(self) -> bytes:
+        """All of it."""
+        block = self._block
+        return bytes(block) if isinstance(block, bytearray) else block.take()
 
 
 def frame(record: bytes, max_fragment: int = _LAST - 1) -> bytes:

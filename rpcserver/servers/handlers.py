@@ -11,11 +11,12 @@ from typing import Any
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
 from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.plain import BATCH
 from rpcserver.rpc.record import frame
 from rpcserver.servers.blocking_stream import BlockingStream
 from rpcserver.servers.child import InChild
 from rpcserver.servers.methods import answer, finish
-from rpcserver.servers.stream import BATCH, LimitError
+from rpcserver.servers.stream import LimitError
 
 
 class StreamHandler(socketserver.BaseRequestHandler):

@@ -1,4 +1,4 @@
-"""The event loop of the multiplexed servers: one thread, ``selectors``.
+"""The event loop of the multiplexed servers: one thread, ``epoll``, or ``poll`` without it.
 
 Its methods have the names and the arguments of asyncio's loops, so that one of those can take
 its place.
@@ -7,8 +7,10 @@ its place.
 from __future__ import annotations
 
 import logging
-import selectors
+import math
+import select
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -19,11 +21,14 @@ logger = logging.getLogger("rpcserver")
 POLL = 0.5
 """Seconds between calls of ``service_actions`` when nothing happens, as in socketserver."""
 
+BUSY_POLL = 0.05
+"""The same when something always happens: it is not for each time round."""
+
 TURN = 0.02
 """Seconds that one connection's calls, or one listener's datagrams, may take before all others
 have their turn; a call that is running is not interrupted."""
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_READ, _WRITE = select.POLLIN, select.POLLOUT  # epoll's are the same numbers
 
 
 class EventLoop(Protocol):
@@ -48,19 +53,16 @@ class EventLoop(Protocol):
         """Have it run; what comes out has ``add_done_callback`` and ``result``."""
 
 
-def _call(callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-    try:
-        callback(*args)
-    except Exception:  # one connection's trouble is not everybody's
-        logger.exception("a callback of the loop failed")
+Callback = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class Loop:
     """An ``EventLoop``."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._soon: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._poller, self._wait = _poller()
+        self._files: dict[int, list[Callback | None]] = {}  # number -> reader, writer
+        self._soon: deque[Callback] = deque()
         self._awake = False
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
@@ -69,16 +71,16 @@ class Loop:
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """As ``EventLoop`` has it; so are the others."""
-        self._change(fd, _READ, (callback, args))
+        self._change(fd, 0, (callback, args))
 
     def remove_reader(self, fd: Any) -> None:
-        self._change(fd, _READ, None)
+        self._change(fd, 0, None)
 
     def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
-        self._change(fd, _WRITE, (callback, args))
+        self._change(fd, 1, (callback, args))
 
     def remove_writer(self, fd: Any) -> None:
-        self._change(fd, _WRITE, None)
+        self._change(fd, 1, None)
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
         self._soon.append((callback, args))
@@ -100,18 +102,33 @@ class Loop:
         turn: Callable[[], object] = lambda: None,
         poll: float = POLL,
     ) -> None:
-        """Serve until ``until()`` is true; ``turn()`` is called each time round."""
+        """Serve until ``until()`` is true; ``turn()`` is called each ``poll`` seconds or more
+        often."""
+        files, soon, wait, clock = self._files, self._soon, self._wait, time.monotonic
+        next_turn = 0.0
         while not until():
-            for key, events in self._selector.select(poll):
-                reader, writer = key.data
-                if events & _READ and reader is not None:
-                    _call(*reader)
-                    _, writer = key.data
-                if events & _WRITE and writer is not None:
-                    _call(*writer)
-            for _ in range(len(self._soon)):
-                _call(*self._soon.popleft())
-            turn()
+            for number, events in wait(poll):
+                file = files.get(number)
+                # What is no event to write is one to read, an error and an end too.
+                if file is not None and events & ~_WRITE and (call := file[0]) is not None:
+                    try:
+                        call[0](*call[1])
+                    except Exception:  # one connection's trouble is not everybody's
+                        logger.exception("a callback of the loop failed")
+                if file is not None and events & ~_READ and (call := file[1]) is not None:
+                    try:
+                        call[0](*call[1])
+                    except Exception:
+                        logger.exception("a callback of the loop failed")
+            for _ in range(len(soon)):
+                callback, arguments = soon.popleft()
+                try:
+                    callback(*arguments)
+                except Exception:
+                    logger.exception("a callback of the loop failed")
+            if (now := clock()) >= next_turn:
+                next_turn = now + min(poll, BUSY_POLL)
+                turn()
 
     def wake(self) -> None:
         """Have ``until`` asked soon; from any thread, or a signal handler."""
@@ -124,7 +141,8 @@ class Loop:
 
     def close(self) -> None:
         """Give back what it holds; the files are the owners'."""
-        self._selector.close()
+        if hasattr(self._poller, "close"):
+            self._poller.close()
         self._wake.close()
         self._waker.close()
 
@@ -135,18 +153,32 @@ class Loop:
             pass
         self._awake = False
 
-    def _change(self, fd: Any, event: int, call: Any) -> None:
-        try:
-            key = self._selector.get_key(fd)
-        except (KeyError, ValueError):  # not there, or closed
+    def _change(self, fd: Any, which: int, call: Callback | None) -> None:
+        number = fd if isinstance(fd, int) else fd.fileno()
+        file = self._files.get(number)
+        if file is None:
             if call is not None:
-                calls = [call, None] if event == _READ else [None, call]
-                self._selector.register(fd, event, calls)
+                self._files[number] = [call, None] if which == 0 else [None, call]
+                self._poller.register(number, _WRITE if which else _READ)
             return
-        key.data[0 if event == _READ else 1] = call
-        events = (_READ if key.data[0] else 0) | (_WRITE if key.data[1] else 0)
-        if not events:
-            self._selector.unregister(fd)
-            key.data[:] = None, None
-        elif events != key.events:
-            self._selector.modify(fd, events, key.data)
+        before = _wanted(file)
+        file[which] = call
+        wanted = _wanted(file)
+        if not wanted:
+            del self._files[number]
+            self._poller.unregister(number)
+        elif wanted != before:
+            self._poller.modify(number, wanted)
+
+
+def _poller() -> tuple[Any, Callable[[float], list[tuple[int, int]]]]:
+    """What knows the files, and what waits for them so many seconds."""
+    if hasattr(select, "epoll"):
+        epoll = select.epoll()
+        return epoll, epoll.poll
+    poll = select.poll()
+    return poll, lambda seconds: poll.poll(math.ceil(seconds * 1000))
+
+
+def _wanted(file: list[Callback | None]) -> int:
+    return (_READ if file[0] else 0) | (_WRITE if file[1] else 0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
+from rpcserver.rpc.record import SCRATCH
 from rpcserver.servers import sockets
 from rpcserver.servers.base import RpcServer
 from rpcserver.servers.blocking import (
@@ -37,6 +38,7 @@ class MultiplexingMixIn(RpcServer):
     """
 
     methods: Methods
+    scratch: memoryview
     urgent: sockets.UrgentWatch
     executor: Callable[[], Executor] | None = None
     max_in_flight = 256
@@ -58,6 +60,7 @@ class MultiplexingMixIn(RpcServer):
 
     def attach(self, loop: EventLoop, methods: Methods) -> None:
         self.loop, self.methods = loop, methods
+        self.scratch = memoryview(bytearray(SCRATCH))
         self.urgent = sockets.UrgentWatch(loop)
         loop.add_reader(self.socket, self._acceptable)
 

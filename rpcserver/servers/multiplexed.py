@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
 from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.message import is_call
+from rpcserver.rpc.plain import BATCH, Ran
 from rpcserver.rpc.record import frame
+from rpcserver.servers import sockets
 from rpcserver.servers.callback import IN_THE_LOOP
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
-from rpcserver.servers.stream import BATCH, MAX_AHEAD, LimitError, Stream
+from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
+from rpcserver.xdr.codec import NATIVE
+
+if NATIVE:
+    from rpcserver.xdr._native import exchange
 
 
 class MultiplexedStream(Stream):
@@ -25,9 +32,10 @@ class MultiplexedStream(Stream):
 
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
         super().__init__(server, request, client_address)
-        self._records: Iterator[bytes] | None = None
-        self._ahead: list[bytes] = []  # records behind those, read for a reply among them
-        self._any_record = False
+        self._thread = threading.get_ident()
+        self._unanswered = False  # there may be calls among what was read
+        self._any_record = False  # there was one since all was answered
+        self._ahead: deque[bytes] = deque()  # some of them, when more had to be read
         self._batch: list[bytes] = []
         self._size = 0  # bytes in it
         self._out: deque[memoryview] = deque()  # batches that the kernel did not take
@@ -37,7 +45,7 @@ class MultiplexedStream(Stream):
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._thread = threading.get_ident()
+        self._clear = NATIVE and type(request) is socket.socket  # nothing of before is left
         server.loop.add_reader(request, self._readable)
         server.urgent.add(self)
 
@@ -82,75 +90,126 @@ class MultiplexedStream(Stream):
 
     def _send(self, data: bytes) -> None:
         if not self._closed:
-            self._batch.append(data)
+            self._put(data)
             self._go_on()
 
     # --- events -------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        self._thread = threading.get_ident()
+        reader, server = self._reader, self.server
         try:
-            if self._records is not None:  # this is for the replies among what comes
-                self._records = iter(self.calls_in(self._records))
-            records = self.read()
-            if records is None:
-                self._end()
+            if self._clear:  # all can be done at once, mostly
+                done = exchange(
+                    server.engine.plain, self.request.fileno(), server.scratch, self.about
+                )
+                self._since = time.monotonic()
+                if isinstance(done, bool):
+                    return
+                count, start, replies, ran = done
+                reader.room(server.scratch)
+                reader.start = start
+                self._put(replies)
+            elif self._unanswered:  # this is for the replies among what comes
+                self._read_ahead()
                 return
-            if self.back is not None:
-                records = self.calls_in(records)
-            if self._records is not None:
-                self._ahead += records
             else:
-                self._records = iter(records)
-            self._answer()
+                count = self.request.recv_into(reader.room(server.scratch))
+                ran = None
+            if count:
+                reader.filled(count)
+                self._answer(ran)
+            else:
+                reader.keep()
+                self._end()
         except BlockingIOError:
-            pass
+            reader.keep()
         except Exception as error:  # noqa: BLE001  handle_error has it
             self._broken(error)
 
-    def _answer(self) -> None:
-        """Answer what was read, as far as the peer takes the replies and the limits allow."""
-        server, batch = self.server, self._batch
-        begin, start = server.engine.begin, server.methods.start
-        until = None
-        while self._records is not None and not self._full:
-            record = next(self._records, None)
-            if record is None and self._ahead:
-                self._records = iter(self._ahead)
-                self._ahead = []
-                continue
-            if record is None and self.broken is not None:
-                raise self.broken
-            if record is None:
-                self._records = None
-                self.answered(self._any_record)
-                self._any_record = False
-                break
+    def _read_ahead(self) -> None:
+        """Read though there are calls that wait: a method waits for a reply that may be behind
+        them."""
+        self._ahead += self.calls_in(self._reader.all())
+        records = self.read()
+        if records is None:
+            self._end()
+            return
+        self._ahead += self.calls_in(records)
+        self._answer()
+
+    def _answer(self, ran: Ran | None = None) -> None:
+        """Answer what was read, as far as the peer takes the replies and the limits allow.
+
+        ``ran``: the method of the last plain call has run."""
+        reader, plain, until = self._reader, self.server.engine.plain, time.monotonic() + TURN
+        self._thread = threading.get_ident()
+        self._unanswered = True
+        while not self._full:
+            record = None
+            if ran is not None:
+                pass
+            elif self._ahead:
+                record = self._ahead.popleft()
+            elif reader.whole and reader.start < reader.end:
+                before = reader.start
+                reader.start, replies, ran = plain.answer(
+                    reader.buffer, before, reader.end, self.about, until
+                )
+                self._any_record = self._any_record or reader.start != before
+                self._put(replies)
+            if record is None and ran is None:
+                record = self._next()
+                if record is None:
+                    self._unanswered = False
+                    break
             self._any_record = True
             now = time.monotonic()
-            until = until or now + TURN
-            reply = begin(record, self.peer, self.connection, now, server.time_limit)
+            reply: Any = plain.answer_one(record, self.about, True) if record is not None else ran
+            ran = None
+            if reply is None and record is not None:
+                reply = self.begin(record, now)
+            elif isinstance(reply, tuple):
+                reply = self.server.engine.resume(reply)
+            else:
+                self._put(reply)
+                reply = None
             if isinstance(reply, Invocation):
-                reply = start(reply, self._done)
+                reply = self.server.methods.start(reply, self._done)
                 if isinstance(reply, Later):
                     self._in_flight += 1
                     continue
             if reply is not None:
-                batch.append(frame(reply))
-                self._size += len(reply)
-                if self._size >= BATCH:
-                    self._flush()
+                self._put(frame(reply))
             if now > until:
-                server.loop.call_soon_threadsafe(self._go_on)
+                self.server.loop.call_soon_threadsafe(self._go_on)
                 break
+        reader.keep()
+        if not self._unanswered:
+            self.answered(self._any_record)
+            self._any_record = False
         self._flush()
         self._watch()
+
+    def _next(self) -> bytes | None:
+        """The next call that was read, if there is one."""
+        if self.broken is not None:
+            raise self.broken
+        while (record := self._reader.next()) is not None:
+            if self.back is None or is_call(record):
+                return record
+            self.back.received(record)
+        return None
 
     def _go_on(self) -> None:
         if self._closed:
             return
         try:
-            self._answer()
+            if self._unanswered:
+                self._reader.again()
+                self._answer()
+            else:
+                self._flush()
+                self._watch()
         except Exception as error:  # noqa: BLE001  handle_error has it
             self._broken(error)
 
@@ -171,53 +230,72 @@ class MultiplexedStream(Stream):
         if self._between:
             self._since = time.monotonic()  # it was not silent while it waited
         if reply is not None:
-            self._batch.append(frame(reply))
+            self._put(frame(reply))
         self._go_on()
+
+    def _put(self, data: bytes | list[bytes]) -> None:
+        """Have ``data`` sent, at the latest when there is a batch of it."""
+        parts = data if isinstance(data, list) else [data] if data else []
+        self._batch += parts
+        self._size += sum(map(len, parts))
+        if self._size >= BATCH:
+            self._flush()
 
     def _flush(self) -> None:
         if not self._batch:
             return
-        data = memoryview(self._batch[0] if len(self._batch) == 1 else b"".join(self._batch))
+        waits = bool(self._out)
+        if self._size < BATCH:  # a copy costs less than to have the kernel gather it
+            self._out.append(memoryview(b"".join(self._batch)))
+        else:
+            self._out.extend(map(memoryview, self._batch))
+        self._queued += self._size
         self._batch.clear()
         self._size = 0
-        if not self._out:
-            try:
-                data = data[self.request.send(data) :]
-            except BlockingIOError:
-                pass
-            if not data:
-                return
-            self._refused = time.monotonic()
+        if not waits and not self._send_out():
             self.server.loop.add_writer(self.request, self._writable)
-        self._out.append(data)
-        self._queued += len(data)
+
+    def _send_out(self) -> bool:
+        """Send what waits for that, as far as the kernel takes it; whether it took all."""
+        out = self._out
+        try:
+            while out:
+                sent = sockets.send_parts(self.request, out)
+                self._refused = time.monotonic()
+                self._queued -= sent
+                while out and sent >= len(out[0]):
+                    sent -= len(out.popleft())
+                if sent:
+                    out[0] = out[0][sent:]
+        except BlockingIOError:
+            self._refused = self._refused or time.monotonic()
+        return not out
 
     def _writable(self) -> None:
         try:
-            while self._out:
-                sent = self.request.send(self._out[0])
-                self._queued -= sent
-                if sent < len(self._out[0]):
-                    self._out[0] = self._out[0][sent:]
-                    return
-                self._out.popleft()
-                self._refused = time.monotonic()
+            if not self._send_out():
+                return
             self.server.loop.remove_writer(self.request)
-            self._answer()
-        except BlockingIOError:
-            pass
+            self._go_on()
         except Exception as error:  # noqa: BLE001  handle_error has it
             self._broken(error)
 
     def _watch(self) -> None:
         """Read on, or not, as the limits say; close what has nothing left to do."""
-        if self.server.closing and self._records is None and self.between_records:
+        if self.server.closing and not self._unanswered and self.between_records:
             self._stop_reading()  # a busy client would never come to an end
+        self._clear = (
+            NATIVE
+            and self.back is None
+            and not (self._unanswered or self._out or self._at_end)
+            and self.between_records
+            and type(self.request) is socket.socket
+        )
         if self._at_end:
-            if not (self._in_flight or self._out or self._records is not None):
+            if not (self._in_flight or self._out or self._unanswered):
                 self.close()
             return
-        wanted = (self._records is None and not self._full) or self._awaits_replies
+        wanted = (not self._unanswered and not self._full) or self._awaits_replies
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
@@ -240,7 +318,8 @@ class MultiplexedStream(Stream):
     def _broken(self, error: Exception) -> None:
         if isinstance(error, RecordError):
             self.report(error)
-            self._records, self._ahead = None, []
+            self._unanswered = False
+            self._ahead.clear()
             try:
                 self._end()
             except OSError:

@@ -9,8 +9,9 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from rpcserver.rpc.call import Peer
@@ -23,6 +24,7 @@ _UCRED = struct.Struct("3i")
 _IN_PKTINFO = struct.Struct("=I4s4s")
 _IN6_PKTINFO = struct.Struct("=16sI")
 _ANCILLARY_SPACE = 64
+_MAX_PARTS = 64  # IOV_MAX is 16 at least, and 1024 on the systems that matter
 
 Ancillary = list[tuple[int, int, bytes]]
 
@@ -55,6 +57,14 @@ def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         uid = _UCRED.unpack(credentials)[1]
     return Peer(transport, address, connection.getsockname(), uid)
+
+
+def send_parts(connection: socket.socket, parts: Sequence[memoryview]) -> int:
+    """Send ``parts``, or the beginning of them: how many bytes it was. Raises
+    ``BlockingIOError`` if the kernel takes nothing now."""
+    if len(parts) == 1 or not hasattr(connection, "sendmsg"):
+        return connection.send(parts[0])
+    return connection.sendmsg(list(islice(parts, _MAX_PARTS)))
 
 
 class Waiter:

@@ -11,7 +11,9 @@ from typing import Any
 
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
+from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.message import is_call
+from rpcserver.rpc.plain import About
 from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Channel
 from rpcserver.servers.callback import BackChannel
@@ -19,9 +21,6 @@ from rpcserver.servers.callback import BackChannel
 _MAKING = threading.Lock()
 
 logger = logging.getLogger("rpcserver")
-
-BATCH = 64 << 10
-"""Bytes of replies that wait for one another before they are sent."""
 
 MAX_AHEAD = 4096
 """Calls that are read, and not begun, because behind them is the reply that a method waits for."""
@@ -51,6 +50,7 @@ class Stream:
         self.client_address = client_address
         self.peer = server.peer_of(request, client_address)
         self.connection = Connection(self._way_back)
+        self.about = About(self.peer, self.connection, server.time_limit)
         self.back: BackChannel | None = None
         self.broken: Exception | None = None
         self._reader = RecordReader(server.max_record, server.max_fragments)
@@ -84,7 +84,18 @@ class Stream:
             return self._reader.feed(data) if data else None
         with room:
             count = self.request.recv_into(room)
-        return self._reader.filled(count) if count else None
+        if not count:
+            return None
+        self._reader.filled(count)
+        return self._reader.all()
+
+    def begin(self, record: bytes, now: float) -> bytes | Invocation | None:
+        """What the engine makes of a call. A credential that lasts is not looked at again."""
+        peer, connection, time_limit = self.about[:3]
+        outcome = self.server.engine.begin(record, peer, connection, now, time_limit)
+        if isinstance(outcome, Invocation) and (known := outcome.known):
+            self.about = self.about._replace(credential=outcome.call.credential, known=known)
+        return outcome
 
     def calls_in(self, records: Iterable[bytes]) -> list[bytes]:
         """The calls among ``records``; replies are given to who waits for them.

@@ -1,6 +1,21 @@
-"""The native codec; what it does is what ``reference.Codec`` does."""
+"""What the C module has; what each does is told where the same is in Python."""
 
+from collections.abc import Sequence
+
+from rpcserver.rpc.plain import About, PythonPlainCalls, Ran
 from rpcserver.xdr.reference import Codec as Codec
 
 OPCODES: tuple[str, ...]
 SOURCE_HASH: str
+
+class PlainCalls(PythonPlainCalls): ...
+
+class Block:
+    def __init__(self, size: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def take(self) -> bytes: ...
+
+def exchange(
+    calls: PlainCalls, file: int, scratch: memoryview, about: About, /
+) -> bool | tuple[int, int, bytes, Ran | None]: ...
+def add(cells: memoryview | Sequence[int], index: int, amount: int, /) -> None: ...

@@ -166,7 +166,7 @@ static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
         }
     }
     if (PyList_GET_SIZE(list) != count) {
-        return fail(w->state, w->pos - w->base, "%zd elements in a sequence whose length is %zd",
+        return fail(w->state, writer_length(w) - w->base, "%zd elements in a sequence whose length is %zd",
                     PyList_GET_SIZE(list), count);
     }
     return 1;

@@ -55,7 +55,9 @@ static int module_exec(PyObject *module)
         || (state->within = PyUnicode_InternFromString("within")) == NULL
         || (state->designator = PyUnicode_InternFromString("designator")) == NULL
         || limit("MAX_DEPTH", &depth) < 0 || limit("MAX_EMPTY", &empty) < 0
-        || add_type(module, &codec_spec, &state->codec_type) < 0) {
+        || add_type(module, &codec_spec, &state->codec_type) < 0
+        || add_type(module, &calls_spec, &state->calls_type) < 0
+        || add_type(module, &block_spec, &state->block_type) < 0) {
         return -1;
     }
     state->max_depth = (int)depth;
@@ -82,6 +84,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
     Py_VISIT(state->codec_type);
     Py_VISIT(state->calls_type);
+    Py_VISIT(state->block_type);
     Py_VISIT(state->xdr_error);
     Py_VISIT(state->quad);
     Py_VISIT(state->unknown_arm);
@@ -98,6 +101,7 @@ static int module_clear(PyObject *module)
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->codec_type);
     Py_CLEAR(state->calls_type);
+    Py_CLEAR(state->block_type);
     Py_CLEAR(state->xdr_error);
     Py_CLEAR(state->quad);
     Py_CLEAR(state->unknown_arm);
@@ -127,11 +131,47 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
+PyDoc_STRVAR(add_doc,
+    "add($module, cells, index, amount, /)\n--\n\n"
+    "Add to one of the 64-bit numbers in ``cells``, whoever else does so in this moment.");
+
+static PyObject *add(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    (void)module;
+    if (given != 3) {
+        PyErr_SetString(PyExc_TypeError, "add(cells, index, amount)");
+        return NULL;
+    }
+    Py_ssize_t index = PyLong_AsSsize_t(args[1]);
+    unsigned long long amount = PyLong_AsUnsignedLongLong(args[2]);
+    Py_buffer cells;
+    if (PyErr_Occurred() || PyObject_GetBuffer(args[0], &cells, PyBUF_WRITABLE | PyBUF_ND) < 0) {
+        return NULL;
+    }
+    int there = index >= 0 && index < cells.len / 8;
+    if (there) {
+        __atomic_fetch_add((uint64_t *)cells.buf + index, amount, __ATOMIC_RELAXED);
+    }
+    PyBuffer_Release(&cells);
+    if (!there) {
+        PyErr_SetString(PyExc_IndexError, "no such cell");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_methods[] = {
+    {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
+    {"exchange", (PyCFunction)(void (*)(void))exchange, METH_FASTCALL, exchange_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "rpcserver.xdr._native",
     .m_doc = "The native codec (RFC 4506), and the plain path of a call (RFC 5531), in C.",
     .m_size = sizeof(State),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

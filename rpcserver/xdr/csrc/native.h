@@ -2,9 +2,13 @@
 
    schema.c   a schema's tuples -> an array of nodes, once
    pack.c     a value -> bytes                        unpack.c   bytes -> a value
+   writer.c   where encodings go
    arrays.c   arrays of numbers, from lists and from buffers
    codec.c    the type Codec, which has the nodes      module.c   the module and its state
    calls.c    records, headers, methods and replies of plain calls
+   plain.c    the type PlainCalls, which has their table
+   exchange.c one event of a connection: read, answer, send
+   block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
    test holds the two equal. There are no globals: each interpreter has its own State. */
@@ -31,6 +35,7 @@ typedef enum { OPCODES(AS_ENUM) OP_COUNT } Opcode;
 typedef struct {
     PyTypeObject *codec_type;
     PyTypeObject *calls_type;
+    PyTypeObject *block_type;
     PyObject *xdr_error;
     PyObject *quad;
     PyObject *unknown_arm;
@@ -103,6 +108,9 @@ typedef struct {
 
 #define SCRATCH 2048
 
+/* With ``gather``, a bytes object of so many bytes is not copied: it is a part of its own. */
+#define LARGE_PART (32 << 10)
+
 typedef struct {
     State *state;
     char *data;
@@ -110,13 +118,32 @@ typedef struct {
     Py_ssize_t size;
     Py_ssize_t base;        /* where the value began: offsets count from there */
     PyObject *bytes;        /* NULL: it is still in scratch */
+    int gather;
+    PyObject *parts;        /* what is before ``data``; NULL: nothing */
+    Py_ssize_t before;      /* bytes in them */
     char scratch[SCRATCH];
 } Writer;
 
+/* A place in what was written, to go back to. */
+typedef struct {
+    Py_ssize_t count;       /* of parts */
+    Py_ssize_t pos;
+} Place;
+
 void writer_init(Writer *w, State *state);
 char *writer_grow(Writer *w, Py_ssize_t wanted);
+int writer_add_part(Writer *w, PyObject *bytes);
 PyObject *writer_finish(Writer *w);
+PyObject *writer_finish_parts(Writer *w);
 void writer_clear(Writer *w);
+Place writer_place(const Writer *w);
+char *writer_at(Writer *w, Place place);
+int writer_return(Writer *w, Place place);
+
+static inline Py_ssize_t writer_length(const Writer *w)
+{
+    return w->before + w->pos;
+}
 
 /* Room for ``wanted`` more bytes, which are then taken; NULL without memory. */
 static inline char *writer_take(Writer *w, Py_ssize_t wanted)
@@ -163,8 +190,12 @@ int fail(State *state, Py_ssize_t offset, const char *format, ...);
 void within(State *state, PyObject *step);
 void within_index(State *state, Py_ssize_t index);
 
+PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char exchange_doc[];
+
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
+extern PyType_Spec block_spec;
 
 static inline uint32_t load32(const void *at)
 {

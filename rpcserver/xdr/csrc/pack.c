@@ -2,64 +2,9 @@
 
 #include "native.h"
 
-/* --- where the bytes go --------------------------------------------------------------------- */
-
-void writer_init(Writer *w, State *state)
-{
-    w->state = state;
-    w->data = w->scratch;
-    w->pos = 0;
-    w->size = SCRATCH;
-    w->base = 0;
-    w->bytes = NULL;
-}
-
-char *writer_grow(Writer *w, Py_ssize_t wanted)
-{
-    if (wanted > PY_SSIZE_T_MAX - 4096 - w->pos) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    /* For a large part just what it needs and a little for what follows; else the double. */
-    Py_ssize_t size = w->pos + wanted + 512;
-    if (size < 2 * w->size) {
-        size = 2 * w->size;
-    }
-    if (w->bytes == NULL) {
-        w->bytes = PyBytes_FromStringAndSize(NULL, size);
-        if (w->bytes == NULL) {
-            return NULL;
-        }
-        memcpy(PyBytes_AS_STRING(w->bytes), w->scratch, (size_t)w->pos);
-    }
-    else if (_PyBytes_Resize(&w->bytes, size) < 0) {
-        w->size = 0;
-        return NULL;
-    }
-    w->data = PyBytes_AS_STRING(w->bytes);
-    w->size = size;
-    return w->data;
-}
-
-PyObject *writer_finish(Writer *w)
-{
-    if (w->bytes == NULL) {
-        return PyBytes_FromStringAndSize(w->scratch, w->pos);
-    }
-    _PyBytes_Resize(&w->bytes, w->pos);
-    PyObject *bytes = w->bytes;
-    w->bytes = NULL;
-    return bytes;
-}
-
-void writer_clear(Writer *w)
-{
-    Py_CLEAR(w->bytes);
-}
-
 static Py_ssize_t offset(const Writer *w)
 {
-    return w->pos - w->base;
+    return writer_length(w) - w->base;
 }
 
 static int expected(Writer *w, const char *what, PyObject *value)
@@ -273,6 +218,13 @@ static int pack_bytes(Node *node, Writer *w, PyObject *value)
         Py_ssize_t size = PyBytes_GET_SIZE(value);
         if (check_size(node, w, size) < 0) {
             return -1;
+        }
+        if (w->gather && size >= LARGE_PART) {
+            char *end = writer_add_part(w, value) < 0 ? NULL : writer_take(w, padding(size));
+            if (end != NULL) {
+                memset(end, 0, (size_t)padding(size));
+            }
+            return end == NULL ? -1 : 0;
         }
         return put_padded(w, PyBytes_AS_STRING(value), size);
     }

@@ -1,0 +1,102 @@
+/* A bytes object that is filled from a socket before anybody has it. */
+
+#include "native.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *bytes;     /* NULL: it was taken */
+    Py_ssize_t exports;
+} Block;
+
+PyDoc_STRVAR(block_doc,
+    "Block(size)\n--\n\n"
+    "A writable buffer of ``size`` bytes, whose memory is none until it is written to.");
+
+static PyObject *block_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"size", NULL};
+    Py_ssize_t size;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n", names, &size)) {
+        return NULL;
+    }
+    /* One of a byte or none may be shared by the interpreter. */
+    if (size < 2) {
+        PyErr_SetString(PyExc_ValueError, "a block has two bytes at least");
+        return NULL;
+    }
+    Block *self = (Block *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->bytes = PyBytes_FromStringAndSize(NULL, size);
+    if (self->bytes == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void block_dealloc(Block *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Py_CLEAR(self->bytes);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static int block_getbuffer(Block *self, Py_buffer *view, int flags)
+{
+    if (self->bytes == NULL) {
+        PyErr_SetString(PyExc_BufferError, "the block was taken");
+        return -1;
+    }
+    int result = PyBuffer_FillInfo(view, (PyObject *)self, PyBytes_AS_STRING(self->bytes),
+                                   PyBytes_GET_SIZE(self->bytes), 0, flags);
+    self->exports += result == 0;
+    return result;
+}
+
+static void block_releasebuffer(Block *self, Py_buffer *view)
+{
+    (void)view;
+    self->exports--;
+}
+
+PyDoc_STRVAR(take_doc,
+    "take($self, /)\n--\n\n"
+    "The bytes, which nobody may write to from now on. Raises ``BufferError`` while there is a\n"
+    "view of the block.");
+
+static PyObject *block_take(Block *self, PyObject *ignored)
+{
+    (void)ignored;
+    if (self->bytes == NULL || self->exports > 0) {
+        PyErr_SetString(PyExc_BufferError, "the block is in use, or was taken");
+        return NULL;
+    }
+    PyObject *bytes = self->bytes;
+    self->bytes = NULL;
+    return bytes;
+}
+
+static PyMethodDef block_methods[] = {
+    {"take", (PyCFunction)block_take, METH_NOARGS, take_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot block_slots[] = {
+    {Py_tp_doc, (void *)block_doc},
+    {Py_tp_new, block_new},
+    {Py_tp_dealloc, block_dealloc},
+    {Py_tp_methods, block_methods},
+    {Py_bf_getbuffer, block_getbuffer},
+    {Py_bf_releasebuffer, block_releasebuffer},
+    {0, NULL},
+};
+
+PyType_Spec block_spec = {
+    .name = "rpcserver.xdr._native.Block",
+    .basicsize = sizeof(Block),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = block_slots,
+};
