@@ -39,8 +39,9 @@ def main() -> None:
     chosen = [name for name in parts.NAMES if not given.parts or name in given.parts]
     if chosen:
         processes.build()
+    described = machine.describe()
     for name in chosen:
-        about = machine.describe()
+        about = {**described, **machine.now()}
         rows = import_module(f"benchmarks.parts.{name}").run(settings)
         report.save(name, about, rows, settings)
         _publish(settings)

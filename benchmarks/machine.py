@@ -18,13 +18,12 @@ PACKAGES = ("msgspec", "protobuf", "xdrlib3", "construct", "grpcio", "thriftpy2"
 
 
 def describe() -> dict[str, Any]:
-    """Machine, versions, which codecs take part, and how busy the machine was before."""
+    """Machine, versions, and which codecs take part. Asked before anything is written, which
+    would make the commit a dirty one."""
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "commit": _said("git", "describe", "--always", "--dirty"),
         "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} CPUs, {platform.release()}",
         "python": platform.python_version(),
-        "load before": round(os.getloadavg()[0], 2),
         "codecs": {
             servers.OURS: _codec({}),
             servers.PYTHON_CODEC: _codec(servers.REFERENCE),
@@ -34,6 +33,12 @@ def describe() -> dict[str, Any]:
             "libtirpc": _said("pkg-config", "--modversion", "libtirpc"),
         },
     }
+
+
+def now() -> dict[str, Any]:
+    """When it is, and how busy the machine is."""
+    date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    return {"date": date, "load before": round(os.getloadavg()[0], 2)}
 
 
 def _codec(env: dict[str, str]) -> str:
