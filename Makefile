@@ -5,8 +5,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+BENCH_ROUNDS ?= 5
+BENCH_ARGS ?=
 
-.PHONY: help demo test check pytest gen fuzz docs clean
+.PHONY: help demo test check pytest gen fuzz bench docs clean
 
 help:
 	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
@@ -15,6 +17,7 @@ help:
 	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
 	@echo "make gen     compile every .x file of the project"
 	@echo "make fuzz    mutated .x files for the compiler (FUZZ_SECONDS=$(FUZZ_SECONDS))"
+	@echo "make bench   everything measured against its peers (BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_ARGS=...)"
 	@echo "make docs    build the documentation into site/"
 	@echo "make clean   remove what the others made"
 	@echo "PYTHON=$(PYTHON) VENV=$(VENV)"
@@ -40,6 +43,9 @@ gen: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m fuzz.compiler --seconds $(FUZZ_SECONDS)
 
+bench: $(VENV)/.bench
+	BENCH_ROUNDS=$(BENCH_ROUNDS) $(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 docs: $(VENV)/.tools
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
@@ -54,5 +60,10 @@ $(VENV)/.tools: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
+
 clean:
+	$(MAKE) --silent -C benchmarks/c clean
 	rm -rf $(VENV) site build dist examples/c/build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ VERBS = {
     "lint": "Say what is legal in .x files and still unwise.",
     "serve": "Run services.",
     "call": "Call a procedure; its result is printed as JSON.",
+    "bench": "Call a procedure over and over; how fast the answers are.",
     "portmap": "Run the embedded rpcbind.",
     "info": "Show what is registered with an rpcbind.",
     "ping": "Call procedure 0 of a program.",

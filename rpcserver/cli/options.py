@@ -25,6 +25,14 @@ timeout_option = click.option(
     help="How long to wait for an answer.",
 )
 
+auth_option = click.option(
+    "--auth",
+    type=click.Choice(["none", "sys"]),
+    default="none",
+    show_default=True,
+    help="Who to be: nobody, or this process's user and groups.",
+)
+
 _READ = (
     click.option(
         "-I", "include", multiple=True, metavar="DIR", help="Look for included files here."

@@ -1,16 +1,19 @@
-"""For the tests of people who use rpcserver: services without sockets, random values of types."""
+"""For the tests of people who use rpcserver: services without sockets, random values of types,
+load."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from rpcserver.errors import UsageError
+from rpcserver.testing.latencies import Latencies
+from rpcserver.testing.load import Report, bench
 from rpcserver.testing.memory import MemoryChannel, connect
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
 
-__all__ = ["MemoryChannel", "connect", "values"]
+__all__ = ["Latencies", "MemoryChannel", "Report", "bench", "connect", "values"]
 
 
 def values(designator: Any, *, max_size: int = 8) -> st.SearchStrategy[Any]:

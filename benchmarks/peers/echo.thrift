@@ -1,0 +1,4 @@
+service Echo {
+    void ping(),
+    binary echo(1: binary data),
+}
