@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +9,11 @@ import rpcserver
 from benchmarks.codecs.cases import BLOB, INTS, LISTING, MIXED, NODES
 from benchmarks.codecs.timing import Case
 from rpcserver import xdr
-from rpcserver.xdr.codec import pack, unpack_whole
-from rpcserver.xdr.schema import schema_of
+from rpcserver.xdr.codec import codec_of
 
 
 def cases() -> dict[str, Case]:
-    """The cases. The schema of a type is looked up beforehand, as a procedure's is; with it,
-    ``xdr.encode`` and ``xdr.decode`` are these two functions."""
+    """The cases. The codec of a type is looked up beforehand, as a procedure's is."""
     x: Any = rpcserver.load(Path(__file__).parents[1] / "c" / "codec.x")
     mixed = x.Mixed(*MIXED[:5], x.Color(MIXED[5]), *MIXED[6:])
     status, path, verf, entries, eof = LISTING
@@ -33,5 +30,5 @@ def cases() -> dict[str, Case]:
 
 
 def _case(designator: Any, value: Any) -> Case:
-    schema = schema_of(designator)
-    return Case(value, partial(pack, schema), partial(unpack_whole, schema), xdr=True)
+    codec = codec_of(designator)
+    return Case(value, codec.pack, codec.unpack_whole, xdr=True)

@@ -90,13 +90,15 @@ class RecordReader:
         self._fragments.clear()
         self._size = 0
 
-    def room(self, scratch: memoryview | None = None) -> memoryview | None:
+    def large_room(self) -> memoryview | None:
+        """Where the next bytes of a large fragment go, if there is one on its way."""
+        return None if self._large is None else self._large.room()
+
+    def room(self, scratch: memoryview) -> memoryview:
         """Where the next bytes go: the buffer of a large fragment, else ``scratch`` (of
         ``SCRATCH`` bytes, which are in use until ``keep``)."""
         if self._large is not None:
             return self._large.room()
-        if scratch is None:
-            return None
         size = len(self._rest)
         if size:
             scratch[:size] = self._rest

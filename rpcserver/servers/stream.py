@@ -78,7 +78,7 @@ class Stream:
         Raises ``BlockingIOError`` if nothing is there, ``OSError`` if the connection is lost, and
         ``RecordError``, also when the records are taken.
         """
-        room = self._reader.room()
+        room = self._reader.large_room()
         if room is None:
             data = self.request.recv(_READ_SIZE)
             return self._reader.feed(data) if data else None
@@ -91,8 +91,10 @@ class Stream:
 
     def begin(self, record: bytes, now: float) -> bytes | Invocation | None:
         """What the engine makes of a call. A credential that lasts is not looked at again."""
-        peer, connection, time_limit = self.about[:3]
-        outcome = self.server.engine.begin(record, peer, connection, now, time_limit)
+        engine, about = self.server.engine, self.about
+        outcome: bytes | Invocation | None = engine.begin(
+            record, about.peer, about.connection, now, about.time_limit
+        )
         if isinstance(outcome, Invocation) and (known := outcome.known):
             self.about = self.about._replace(credential=outcome.call.credential, known=known)
         return outcome
