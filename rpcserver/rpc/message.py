@@ -132,7 +132,7 @@ def denied(xid: int, rejected: rpc_msg.RejectedReply) -> bytes:
     return _RPC_MSG.pack(rpc_msg.RpcMsg(xid, rpc_msg.RpcMsgBodyReply(body)))
 
 
-def is_call(record: bytes) -> bool:
+def is_call(record: bytes | memoryview) -> bool:
     """Whether a record is no reply but a call, which the other side makes."""
     return record[4:8] == _CALL_WORD
 

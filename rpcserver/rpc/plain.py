@@ -117,7 +117,7 @@ class PythonPlainCalls:
                 break
         return start + position, b"".join(replies), ran
 
-    def answer_one(self, record: bytes, about: About, marked: bool) -> bytes | Ran | None:
+    def answer_one(self, record: Any, about: About, marked: bool) -> bytes | Ran | None:
         """The reply to ``record`` (``marked``: as it goes on a stream), empty for none; or what
         came out of its method; ``None`` if it is no plain call."""
         reply = self._one(record, 0, len(record), about) if len(record) >= 40 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from rpcserver.errors import RecordError
 from rpcserver.xdr.codec import NATIVE
@@ -38,6 +39,9 @@ class RecordReader:
     Read into ``room``, say with ``filled`` how much it was, and take records with ``next`` until
     there is none; then ``keep`` what is left. Or ``feed`` it with what was read elsewhere.
 
+    ``spare``, if given, is where blocks of large records come from, and ``next`` gives such a
+    record as it is there; who has it puts it back. Without, all records are ``bytes``.
+
     Between ``filled`` and ``keep``, ``buffer`` has from ``start`` to ``end`` what is not yet
     taken; who takes records from there, when ``whole`` is true, moves ``start``.
     """
@@ -52,10 +56,17 @@ class RecordReader:
         "end",
         "max_fragments",
         "max_record",
+        "spare",
         "start",
     )
 
-    def __init__(self, max_record: int = MAX_RECORD, max_fragments: int = MAX_FRAGMENTS) -> None:
+    def __init__(
+        self,
+        max_record: int = MAX_RECORD,
+        max_fragments: int = MAX_FRAGMENTS,
+        spare: list[Block] | None = None,
+    ) -> None:
+        self.spare = spare
         self.max_record = max_record
         self.max_fragments = max_fragments
         self.buffer: bytes | memoryview = b""
@@ -63,7 +74,7 @@ class RecordReader:
         self.end = 0
         self._rest = b""  # what was left of the last buffer
         self._large: _Large | None = None  # a fragment that has a buffer of its own
-        self._record: bytes | None = None  # that it completed
+        self._record: bytes | Block | None = None  # that it completed
         self._fragments: list[bytes] = []  # of the record that is not complete
         self._size = 0  # their bytes
 
@@ -119,14 +130,15 @@ class RecordReader:
             self.end += count
         elif large.filled(count):
             self._large = None
-            self._record = self._add(large.fragment(), large.last)
+            spare = NATIVE and self.spare is not None and large.last and not self._fragments
+            self._record = self._add(large.block if spare else large.fragment(), large.last)
 
-    def next(self) -> bytes | None:
+    def next(self) -> bytes | Block | None:
         """The next whole record, if there is one. Raises ``RecordError`` for a record over a
         limit; the stream is of no use after that."""
         if self._record is not None:
-            record, self._record = self._record, None
-            return record
+            whole, self._record = self._record, None
+            return whole
         while self.end - self.start >= 4:
             (mark,) = _MARK.unpack_from(self.buffer, self.start)
             size = mark & ~_LAST
@@ -135,9 +147,9 @@ class RecordReader:
             if stop > self.end:
                 break
             self.start = stop
-            whole = self._add(bytes(self.buffer[at:stop]), bool(mark & _LAST))
-            if whole is not None:
-                return whole
+            record: bytes | None = self._add(bytes(self.buffer[at:stop]), bool(mark & _LAST))
+            if record is not None:
+                return record
         return None
 
     def keep(self) -> None:
@@ -148,12 +160,12 @@ class RecordReader:
             size = mark & ~_LAST
             rest = self.buffer[self.start : self.end]
             if SCRATCH < 4 + size <= 4 + self.max_record and left < 4 + size:
-                self._large = _Large(size, bool(mark & _LAST), rest[4:])
+                self._large = _Large(size, bool(mark & _LAST), rest[4:], self.spare)
             else:
                 self._rest = bytes(rest)
         self.buffer, self.start, self.end = b"", 0, 0
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[Any]:
         """Take the next bytes of the stream; the records that are now complete, to the last one.
 
         Raises ``RecordError`` as ``next`` does.
@@ -171,13 +183,13 @@ class RecordReader:
             self.start, self.end = 0, len(self.buffer)
         yield from self.all()
 
-    def all(self) -> Iterator[bytes]:
+    def all(self) -> Iterator[Any]:
         """The records that are complete, to the last one; what is left is kept."""
         while (record := self.next()) is not None:
             yield record
         self.keep()
 
-    def _add(self, fragment: bytes, last: bool) -> bytes | None:
+    def _add(self, fragment: Any, last: bool) -> Any:
         """One more fragment: the record, if it is complete."""
         if last and not self._fragments:
             return fragment
@@ -203,20 +215,23 @@ class RecordReader:
 class _Large:
     """A fragment of ``size`` bytes that is on its way, and has a buffer of its own."""
 
-    def __init__(self, size: int, last: bool, begun: bytes | memoryview) -> None:
+    def __init__(
+        self, size: int, last: bool, begun: bytes | memoryview, spare: list[Block] | None
+    ) -> None:
         self.last = last
         self._size = size
         self._filled = len(begun)
+        self.block: Any = bytearray(begun)
         # What a mark promises costs its sender nothing, so it must not cost us: memory that
         # nobody has written to is none, for the native block; Python's must grow with it.
-        self._block: bytearray | Block = Block(size) if NATIVE else bytearray(begun)
         if NATIVE:
-            memoryview(self._block)[: len(begun)] = begun
+            self.block = _block(size, spare)
+            memoryview(self.block)[: len(begun)] = begun
 
     def room(self) -> memoryview:
         """Where its next bytes go."""
-        block = self._block
-        if isinstance(block, bytearray) and len(block) == self._filled:
+        block = self.block
+        if not NATIVE and len(block) == self._filled:
             block += bytes(min(self._size - self._filled, self._filled + _STEP))
         return memoryview(block)[self._filled :]
 
@@ -227,8 +242,15 @@ class _Large:
 
     def fragment(self) -> bytes:
         """All of it."""
-        block = self._block
-        return bytes(block) if isinstance(block, bytearray) else block.take()
+        return self.block.take() if NATIVE else bytes(self.block)
+
+
+def _block(size: int, spare: list[Block] | None) -> Block:
+    if not spare:
+        return Block(size)
+    block = spare.pop()
+    block.reuse(size)
+    return block
 
 
 def frame(record: bytes, max_fragment: int = _LAST - 1) -> bytes:

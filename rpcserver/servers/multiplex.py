@@ -39,6 +39,7 @@ class MultiplexingMixIn(RpcServer):
 
     methods: Methods
     scratch: memoryview
+    spare: list[Any]
     urgent: sockets.UrgentWatch
     executor: Callable[[], Executor] | None = None
     max_in_flight = 256
@@ -61,6 +62,7 @@ class MultiplexingMixIn(RpcServer):
     def attach(self, loop: EventLoop, methods: Methods) -> None:
         self.loop, self.methods = loop, methods
         self.scratch = memoryview(bytearray(SCRATCH))
+        self.spare = []
         self.urgent = sockets.UrgentWatch(loop)
         loop.add_reader(self.socket, self._acceptable)
 

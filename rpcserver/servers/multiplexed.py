@@ -31,7 +31,7 @@ class MultiplexedStream(Stream):
     reads_while_waiting = False
 
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
-        super().__init__(server, request, client_address)
+        super().__init__(server, request, client_address, server.spare)
         self._thread = threading.get_ident()
         self._unanswered = False  # there may be calls among what was read
         self._any_record = False  # there was one since all was answered
@@ -141,63 +141,77 @@ class MultiplexedStream(Stream):
         """Answer what was read, as far as the peer takes the replies and the limits allow.
 
         ``ran``: the method of the last plain call has run."""
-        reader, plain, until = self._reader, self.server.engine.plain, time.monotonic() + TURN
+        until = time.monotonic() + TURN
         self._thread = threading.get_ident()
         self._unanswered = True
         while not self._full:
             record = None
-            if ran is not None:
-                pass
-            elif self._ahead:
-                record = self._ahead.popleft()
-            elif reader.whole and reader.start < reader.end:
-                before = reader.start
-                reader.start, replies, ran = plain.answer(
-                    reader.buffer, before, reader.end, self.about, until
-                )
-                self._any_record = self._any_record or reader.start != before
-                self._put(replies)
+            if ran is None:
+                record, ran = self._take(until)
             if record is None and ran is None:
-                record = self._next()
-                if record is None:
-                    self._unanswered = False
-                    break
+                self._unanswered = False
+                self.answered(self._any_record)
+                self._any_record = False
+                break
             self._any_record = True
-            now = time.monotonic()
-            reply: Any = plain.answer_one(record, self.about, True) if record is not None else ran
+            invocation = self._begin(record) if ran is None else self.server.engine.resume(ran)
             ran = None
-            if reply is None and record is not None:
-                reply = self.begin(record, now)
-            elif isinstance(reply, tuple):
-                reply = self.server.engine.resume(reply)
-            else:
-                self._put(reply)
-                reply = None
-            if isinstance(reply, Invocation):
-                reply = self.server.methods.start(reply, self._done)
-                if isinstance(reply, Later):
-                    self._in_flight += 1
-                    continue
-            if reply is not None:
-                self._put(frame(reply))
-            if now > until:
+            if invocation is not None:
+                self._run(invocation)
+            if time.monotonic() > until:
                 self.server.loop.call_soon_threadsafe(self._go_on)
                 break
-        reader.keep()
-        if not self._unanswered:
-            self.answered(self._any_record)
-            self._any_record = False
+        self._reader.keep()
         self._flush()
         self._watch()
 
-    def _next(self) -> bytes | None:
-        """The next call that was read, if there is one."""
+    def _take(self, until: float) -> tuple[Any, Ran | None]:
+        """Answer the plain calls that are next. Then a call that is none, or what came out of the
+        last one's method; nothing if there is no more."""
+        if self._ahead:
+            return self._ahead.popleft(), None
+        reader, ran = self._reader, None
+        if reader.whole and reader.start < reader.end:
+            before = reader.start
+            reader.start, replies, ran = self.server.engine.plain.answer(
+                reader.buffer, before, reader.end, self.about, until
+            )
+            self._any_record = self._any_record or reader.start != before
+            self._put(replies)
+        return (None, ran) if ran is not None else (self._next(), None)
+
+    def _begin(self, record: Any) -> Invocation | None:
+        """The invocation of a call, if it is not answered at once."""
+        engine = self.server.engine
+        outcome = engine.plain.answer_one(record, self.about, True)  # a large one may be plain
+        if not isinstance(record, bytes):
+            self.server.spare[:] = [record]  # the next large one's
+        if isinstance(outcome, tuple):
+            invocation: Invocation = engine.resume(outcome)
+            return invocation
+        if outcome is None:
+            reply = self.begin(bytes(record), time.monotonic())
+            if isinstance(reply, Invocation):
+                return reply
+            outcome = b"" if reply is None else frame(reply)
+        self._put(outcome)
+        return None
+
+    def _run(self, invocation: Invocation) -> None:
+        reply = self.server.methods.start(invocation, self._done)
+        if isinstance(reply, Later):
+            self._in_flight += 1
+        elif reply is not None:
+            self._put(frame(reply))
+
+    def _next(self) -> Any:
+        """The next call that was read, if there is one: ``bytes``, or a large one's block."""
         if self.broken is not None:
             raise self.broken
         while (record := self._reader.next()) is not None:
-            if self.back is None or is_call(record):
+            if self.back is None or is_call(memoryview(record)):
                 return record
-            self.back.received(record)
+            self.back.received(bytes(record))
         return None
 
     def _go_on(self) -> None:

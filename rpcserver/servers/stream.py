@@ -44,7 +44,13 @@ class LimitError(Exception):
 class Stream:
     """The calls that come over a connection."""
 
-    def __init__(self, server: Any, request: socket.socket, client_address: Any) -> None:
+    def __init__(
+        self,
+        server: Any,
+        request: socket.socket,
+        client_address: Any,
+        spare: list[Any] | None = None,
+    ) -> None:
         self.server = server
         self.request = request
         self.client_address = client_address
@@ -53,7 +59,7 @@ class Stream:
         self.about = About(self.peer, self.connection, server.time_limit)
         self.back: BackChannel | None = None
         self.broken: Exception | None = None
-        self._reader = RecordReader(server.max_record, server.max_fragments)
+        self._reader = RecordReader(server.max_record, server.max_fragments, spare)
         self._since = time.monotonic()  # the last call, or the beginning of one that is not whole
         self._between = True
         self._begun = self._since

@@ -1,10 +1,12 @@
-/* A bytes object that is filled from a socket before anybody has it. */
+/* Memory that a large fragment is read into: it becomes a bytes object without a copy, or is used
+   again, so that the kernel need not clear new memory for each. */
 
 #include "native.h"
 
 typedef struct {
     PyObject_HEAD
     PyObject *bytes;     /* NULL: it was taken */
+    Py_ssize_t size;     /* that much of it is in use */
     Py_ssize_t exports;
 } Block;
 
@@ -29,6 +31,7 @@ static PyObject *block_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->bytes = PyBytes_FromStringAndSize(NULL, size);
+    self->size = size;
     if (self->bytes == NULL) {
         Py_DECREF(self);
         return NULL;
@@ -51,7 +54,7 @@ static int block_getbuffer(Block *self, Py_buffer *view, int flags)
         return -1;
     }
     int result = PyBuffer_FillInfo(view, (PyObject *)self, PyBytes_AS_STRING(self->bytes),
-                                   PyBytes_GET_SIZE(self->bytes), 0, flags);
+                                   self->size, 0, flags);
     self->exports += result == 0;
     return result;
 }
@@ -75,11 +78,41 @@ static PyObject *block_take(Block *self, PyObject *ignored)
         return NULL;
     }
     PyObject *bytes = self->bytes;
+    if (self->size != PyBytes_GET_SIZE(bytes)) {
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(bytes), self->size);
+    }
     self->bytes = NULL;
     return bytes;
 }
 
+PyDoc_STRVAR(reuse_doc,
+    "reuse($self, size, /)\n--\n\n"
+    "Be a block of another size, with whatever bytes are in it. Raises ``BufferError`` while there\n"
+    "is a view of the block.");
+
+static PyObject *block_reuse(Block *self, PyObject *number)
+{
+    Py_ssize_t size = PyLong_AsSsize_t(number);
+    if (size == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (size < 2 || self->bytes == NULL || self->exports > 0) {
+        PyErr_SetString(PyExc_BufferError, "the block is in use, or was taken");
+        return NULL;
+    }
+    if (size > PyBytes_GET_SIZE(self->bytes)) {
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+        if (bytes == NULL) {
+            return NULL;
+        }
+        Py_SETREF(self->bytes, bytes);
+    }
+    self->size = size;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef block_methods[] = {
+    {"reuse", (PyCFunction)block_reuse, METH_O, reuse_doc},
     {"take", (PyCFunction)block_take, METH_NOARGS, take_doc},
     {NULL, NULL, 0, NULL},
 };
