@@ -6,7 +6,6 @@ The names and what they mean are those of ``clients.blocking``.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -31,7 +30,7 @@ from rpcserver.clients.resending import (
     went_nowhere,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
@@ -66,7 +65,7 @@ class AsyncChannel(ABC):
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
-        self._engine = ClientEngine(flavor, secrets.randbits(32))
+        self._engine = ClientEngine(flavor, random_word())
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._room = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()

@@ -13,14 +13,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as changed
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
 from rpcserver.clients.blocking import open_channel
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
-from rpcserver.protocols.rpcb_prot import RPCB_PORT
-from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint, parse_url
+
+if TYPE_CHECKING:
+    from rpcserver.rpcbind.lookup import Rpcbind
 
 RPCBIND_SOCKET = "/run/rpcbind.sock"
 """Where an rpcbind listens for local callers, and is told by the kernel who they are."""
@@ -166,12 +167,17 @@ def _none_reached(failures: Sequence[CallError]) -> CallError:
 
 
 def _opened(place: Endpoint, timeout: float) -> Rpcbind:
+    # Who is told an address needs none of rpcbind's protocols.
+    from rpcserver.rpcbind.lookup import Rpcbind
+
     return Rpcbind(open_channel(place, timeout=timeout), place, timeout)
 
 
 def _rpcbinds(url: str | None, host: str, for_registration: bool) -> Iterable[Endpoint]:
     """Where an rpcbind may be, with addresses instead of names: GETADDR is answered for the
     transport that it is asked over, so it must be known whether that is IPv4 or IPv6."""
+    from rpcserver.protocols.rpcb_prot import RPCB_PORT
+
     if url:
         place = parse_url(url)
         if not place.internet:

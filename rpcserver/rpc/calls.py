@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,14 @@ from rpcserver.xdr.codec import pack, unpack, unpack_whole
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
 }
+
+
+def random_word() -> int:
+    """32 bits that nobody foresees: a client's first xid, the stamp of a credential.
+
+    ``secrets`` has them from the same place, and OpenSSL with it.
+    """
+    return int.from_bytes(os.urandom(4))
 
 
 class PendingCall:

@@ -12,7 +12,6 @@ from typing import Any
 from rpcserver.errors import NotReached, RecordError, UsageError
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.record import frame
-from rpcserver.servers.callback import IN_THE_LOOP
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
 from rpcserver.servers.stream import BATCH, MAX_AHEAD, LimitError, Stream
@@ -75,6 +74,8 @@ class MultiplexedStream(Stream):
 
     def check_waiting(self) -> None:
         if threading.get_ident() == self._thread:
+            from rpcserver.servers.callback import IN_THE_LOOP
+
             raise UsageError(IN_THE_LOOP)  # it is what would read the reply
 
     def wait_for(self, answered: Future[None], until: float) -> None:

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from rpcserver.clients.finding import RPCBIND_VARIABLE, open_rpcbind
-from rpcserver.clients.registering import Registered
 from rpcserver.errors import CallError, NotReached, UsageError
 from rpcserver.rpc.version import Service
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers import methods
-from rpcserver.servers.portmap import Portmapper
 from rpcserver.servers.server import DEFAULT_KIND, Server
 
 logger = logging.getLogger("rpcserver")
@@ -107,9 +104,15 @@ def _register(
     failure: str | None,
     heartbeat: float,
 ) -> None:
+    # Who does not register needs no client, and nothing of rpcbind.
+    from rpcserver.clients.finding import RPCBIND_VARIABLE
+    from rpcserver.clients.registering import Registered
+
     places = [parse_url(url) for url in server.endpoints]
     rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
     if portmap and not _is_there(rpcbind):
+        from rpcserver.servers.portmap import Portmapper
+
         embedded = Portmapper([rpcbind] if rpcbind else None).start()
         server.on_close(embedded.close)
         rpcbind = embedded.endpoints[0]
@@ -127,6 +130,8 @@ def _register(
 
 
 def _is_there(rpcbind: str | None) -> bool:
+    from rpcserver.clients.finding import open_rpcbind
+
     try:
         with open_rpcbind(rpcbind, for_registration=True):
             return True
