@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from rpcserver.cli.options import program, rpcbind_option, timeout_option
+from rpcserver.clients.connect import ping as null_call
 from rpcserver.clients.finding import locate
-from rpcserver.clients.raw import ping as null_call
 from rpcserver.errors import ProgMismatch
 
 MAX_VERSIONS = 100

@@ -15,9 +15,10 @@ from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients import KEEP_ALIVE, TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     FIRST_RETRY,

@@ -33,9 +33,6 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
 
-TIMEOUT = 25.0
-"""Seconds that a call may take: what rpcgen's clients wait."""
-
 CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
 

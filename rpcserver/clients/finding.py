@@ -12,12 +12,16 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as changed
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients import TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT
 from rpcserver.clients.blocking import open_channel
+from rpcserver.clients.opening import Opener
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
+from rpcserver.rpc.version import Version
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 
 if TYPE_CHECKING:
@@ -215,6 +219,26 @@ def _reached_from_here(found: Endpoint, address: str) -> Endpoint:
     if _loopback(address) and not ip_address(found.host).is_unspecified:
         return found
     return changed(found, host=address)
+
+
+def opener_for(
+    target: str,
+    version: type[Version],
+    *,
+    rpcbind: str | None,
+    transport: str | None,
+    timeout: float,
+    privileged_port: bool,
+    keep_alive: float | None,
+) -> Opener:
+    """What opens connections to the service at ``target``, and asks again where it is when it is
+    not there any more. The arguments are ``connect``'s."""
+    find = partial(
+        locate, target, version._prog, version._vers, rpcbind=rpcbind, transport=transport
+    )
+    place = find(timeout=timeout, fresh=False)
+    known = given_endpoint(target, transport) is not None
+    return Opener(place, privileged_port, keep_alive, None if known else find)
 
 
 def remaining(deadline: float) -> float:

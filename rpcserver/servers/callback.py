@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from rpcserver.auth.none import NoneClient
-from rpcserver.clients.base import TIMEOUT
+from rpcserver.clients import TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK
 from rpcserver.errors import NotReached, TimedOut, UsageError
 from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
