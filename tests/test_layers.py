@@ -188,6 +188,7 @@ HEAVY = {
     "subprocess",
     "tempfile",
     "unittest",
+    "xdrlib3",
 }
 
 
