@@ -12,11 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
+from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
-from rpcserver.clients.base import TIMEOUT
-from rpcserver.clients.connect import opener_for
-from rpcserver.clients.finding import remaining
-from rpcserver.clients.opening import KEEP_ALIVE
+from rpcserver.clients.finding import opener_for, remaining
 from rpcserver.errors import UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Service

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rpcserver.cli import VERBS
+
 ROOT = Path(__file__).parents[1] / "rpcserver"
 
 # Imports go down this list. The public faces stand between the command line and the servers.
@@ -166,9 +168,87 @@ def test_import_needs_neither_fork_nor_unix_sockets() -> None:
     )
 
 
+HEAVY = {
+    "asyncio",
+    "click",
+    "concurrent.futures",
+    "construct",
+    "ctypes",
+    "decimal",
+    "hashlib",
+    "hypothesis",
+    "ipaddress",
+    "lark",
+    "logging",
+    "multiprocessing",
+    "pickle",
+    "rich",
+    "socket",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "unittest",
+    "xdrlib3",
+}
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that are there when ``code`` has run."""
+    return set(run(f"{code}\nimport sys; print(); print(*sys.modules)").splitlines()[-1].split())
+
+
 def test_the_package_is_light_until_it_is_used() -> None:
-    loaded = run("import rpcserver, sys; print(*sys.modules)").split()
-    heavy = {"lark", "click", "rich", "construct", "xdrlib3", "asyncio", "hypothesis", "socket"}
-    assert not heavy & set(loaded)
-    loaded = run("from rpcserver import serve, connect; import sys; print(*sys.modules)").split()
-    assert not {"lark", "click", "rich", "construct", "hypothesis"} & set(loaded)
+    bare = loaded("pass")
+    types_only = loaded("import rpcserver.protocols.rpcb_prot")
+    both = loaded("from rpcserver import connect, serve; import generated.calc, generated.kv")
+    assert not (HEAVY | {"dataclasses"}) & (loaded("import rpcserver") - bare)
+    assert not HEAVY & (types_only | both) - bare
+    # What it takes to serve and to call waits for the first of either: few programs do both.
+    assert {name for name in both - types_only if name.startswith("rpcserver.")} == {
+        "rpcserver.clients",
+        "rpcserver.clients.connect",
+        "rpcserver.servers",
+        "rpcserver.servers.serve",
+    }
+
+
+SERVED = """
+from generated.kv import KvV2Client, KvV2Service
+from rpcserver import serve
+server = serve(KvV2Service(), listen=["tcp://127.0.0.1:0"], register=False).start()
+"""
+CALLED = """
+from rpcserver import connect, errors
+try:
+    connect(KvV2Client, *server.endpoints).list()
+except errors.ProcUnavail:
+    server.close()
+"""
+UNUSED = {"asyncio", "hashlib", "lark", "multiprocessing", "pickle", "ssl", "tempfile"}
+"""What a server with plain methods, and a client that is told an address, do without."""
+
+
+def test_what_serves_and_calls_loads_what_it_needs() -> None:
+    bare = loaded("pass")
+    served = loaded(SERVED + "server.close()") - bare
+    assert not UNUSED & served
+    assert not {name for name in served if name.startswith("rpcserver.clients.") or "_prot" in name}
+    called = loaded(SERVED + CALLED) - bare
+    assert not UNUSED & called
+    assert not {name for name in called if "_prot" in name}, "nobody asked an rpcbind"
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_help_loads_no_library_but_click(verb: str | None) -> None:
+    words = ["rpcserver", *([verb] if verb else []), "--help"]
+    code = (
+        f"import sys; sys.argv = {words}\n"
+        "from rpcserver.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+    )
+    found = loaded(code) - loaded("import click")
+    assert not {"asyncio", "construct", "hypothesis", "lark", "rich", "ssl"} & found
+    if verb is None:  # the verbs are a table of strings
+        ours = {name for name in found if name.startswith("rpcserver")}
+        assert ours == {"rpcserver", "rpcserver.cli", "rpcserver.errors"}

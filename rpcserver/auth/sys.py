@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from rpcserver.auth.none import plain
 from rpcserver.errors import AuthError, XdrError
 from rpcserver.protocols.auth_sys import AuthsysParms
 from rpcserver.protocols.rpc_msg import AuthFlavor, AuthStat
+from rpcserver.rpc.calls import random_word
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 from rpcserver.xdr.codec import decode, encode
@@ -34,7 +34,7 @@ class SysCredential:
         """This process's own. Groups beyond the sixteenth do not fit and are left out."""
         groups = tuple(os.getgroups())[:MAX_GROUPS]
         machine = os.uname().nodename.encode()[:255].decode(errors="ignore")
-        return cls(os.getuid(), os.getgid(), groups, machine, secrets.randbits(32))
+        return cls(os.getuid(), os.getgid(), groups, machine, random_word())
 
 
 class SysServer:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from rpcserver.cli.options import program_names, rpcbind_option, timeout_option
 from rpcserver.clients.finding import open_rpcbind
@@ -27,7 +25,15 @@ def info(host: str, as_json: bool, timeout: float, rpcbind: str | None) -> None:
         entries = sorted(asked.dump(), key=lambda each: (each.prog, each.vers, each.netid))
     if as_json:
         click.echo(json.dumps([{**asdict(each), "url": _url(each)} for each in entries], indent=2))
-        return
+    else:
+        _print_table(entries)
+
+
+def _print_table(entries: Sequence[Registration]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     names = program_names()
     table = Table(
         "program", "version", "netid", "address", "owner", "name", box=None, pad_edge=False

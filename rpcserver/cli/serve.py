@@ -15,8 +15,8 @@ from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
 from rpcserver.servers.origin import load_service
-from rpcserver.servers.serve import LISTEN, REGISTRATION_FAILURES
-from rpcserver.servers.server import DEFAULT_KIND, KINDS
+from rpcserver.servers.serve import DEFAULT_KIND, LISTEN, REGISTRATION_FAILURES
+from rpcserver.servers.server import KINDS
 
 INETD_IDLE_EXIT = 120.0
 """Seconds: what rpcgen -K has by default."""

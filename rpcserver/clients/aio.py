@@ -6,7 +6,6 @@ The names and what they mean are those of ``clients.blocking``.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -16,9 +15,10 @@ from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients import KEEP_ALIVE, TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     FIRST_RETRY,
@@ -31,7 +31,7 @@ from rpcserver.clients.resending import (
     went_nowhere,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
@@ -66,7 +66,7 @@ class AsyncChannel(ABC):
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
-        self._engine = ClientEngine(flavor, secrets.randbits(32))
+        self._engine = ClientEngine(flavor, random_word())
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._room = asyncio.Semaphore(max_in_flight)
         self._opening = asyncio.Lock()

@@ -6,7 +6,6 @@ the replies for all of them.
 
 from __future__ import annotations
 
-import secrets
 import select
 import socket
 import threading
@@ -28,14 +27,11 @@ from rpcserver.clients.resending import (
     went_nowhere,
 )
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
-
-TIMEOUT = 25.0
-"""Seconds that a call may take: what rpcgen's clients wait."""
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
@@ -54,7 +50,7 @@ class BlockingChannel:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
-        self._engine = ClientEngine(flavor, secrets.randbits(32))
+        self._engine = ClientEngine(flavor, random_word())
         self._changed = threading.Condition()
         self._opening = threading.Lock()
         self._sending = threading.Lock()

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from rpcserver.auth.base import client_flavor
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT, BlockingChannel, ready
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients import KEEP_ALIVE, TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT, BlockingChannel, ready
+from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import FIRST_RETRY, LAST_RETRY, MAX_DAMAGED, MAX_UNMARKED, pauses
 from rpcserver.errors import RecordError
 from rpcserver.rpc.calls import PendingCall

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import secrets
 import select
 import socket
 import time
@@ -23,7 +22,7 @@ from rpcserver.clients.resending import pauses
 from rpcserver.errors import BadReply, CallError, NotReached, UsageError, XdrError
 from rpcserver.protocols.pmap_prot import PMAP_VERS, CallArgs, CallResult, Mapping
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.dispatch import NULL
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Client, Procedure, Version
@@ -70,7 +69,7 @@ def broadcast(
     if transport not in (None, *PROTS):
         raise UsageError(f"unknown transport {transport!r}: it is tcp or udp")
     wanted = NULL if method is None else _procedure(version, method)
-    engine = ClientEngine(client_flavor(credentials), secrets.randbits(32))
+    engine = ClientEngine(client_flavor(credentials), random_word())
     questions: dict[int, _Question] = {}
     if transport != "tcp":
         call = CallArgs(version._prog, version._vers, wanted.number, b"")

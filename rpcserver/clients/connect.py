@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rpcserver.auth.base import client_flavor
-from rpcserver.auth.sys import SysCredential
-from rpcserver.clients.base import TIMEOUT
-from rpcserver.clients.blocking import open_channel
-from rpcserver.clients.finding import given_endpoint, locate, remaining
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.errors import UsageError
-from rpcserver.rpc.dispatch import NULL
-from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import Client, Version
-from rpcserver.rpcbind.netid import Endpoint
+
+if TYPE_CHECKING:
+    from rpcserver.auth.sys import SysCredential
+    from rpcserver.rpc.flavor import ClientFlavor
+    from rpcserver.rpcbind.netid import Endpoint
 
 ClientT = TypeVar("ClientT", bound=Client)
 
@@ -61,6 +57,11 @@ def connect(
     """
     if not (isinstance(client_class, type) and issubclass(client_class, Client)):
         raise UsageError(f"{client_class!r} is no class of blocking clients")
+    # Loaded when it is first called: who imports it may only serve.
+    from rpcserver.auth.base import client_flavor
+    from rpcserver.clients.blocking import open_channel
+    from rpcserver.clients.finding import opener_for, remaining
+
     flavor = client_flavor(credentials)
     deadline = time.monotonic() + timeout
     opener = opener_for(
@@ -82,28 +83,10 @@ def connect(
     return client_class(channel, **options)
 
 
-def opener_for(
-    target: str,
-    version: type[Version],
-    *,
-    rpcbind: str | None,
-    transport: str | None,
-    timeout: float,
-    privileged_port: bool,
-    keep_alive: float | None,
-) -> Opener:
-    """What opens connections to the service at ``target``, and asks again where it is when it is
-    not there any more. The arguments are ``connect``'s."""
-    find = partial(
-        locate, target, version._prog, version._vers, rpcbind=rpcbind, transport=transport
-    )
-    place = find(timeout=timeout, fresh=False)
-    known = given_endpoint(target, transport) is not None
-    return Opener(place, privileged_port, keep_alive, None if known else find)
-
-
 def ping(place: Endpoint, prog: int, vers: int, timeout: float = PING_TIMEOUT) -> None:
     """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not."""
+    from rpcserver.clients.blocking import open_channel
+    from rpcserver.rpc.dispatch import NULL
 
     class Asked(Version, prog=prog, vers=vers):
         pass

@@ -12,15 +12,20 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as changed
+from functools import partial
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients import TIMEOUT
+from rpcserver.clients.base import CONNECT_TIMEOUT
 from rpcserver.clients.blocking import open_channel
+from rpcserver.clients.opening import Opener
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
-from rpcserver.protocols.rpcb_prot import RPCB_PORT
-from rpcserver.rpcbind.lookup import Rpcbind
+from rpcserver.rpc.version import Version
 from rpcserver.rpcbind.netid import Endpoint, parse_url
+
+if TYPE_CHECKING:
+    from rpcserver.rpcbind.lookup import Rpcbind
 
 RPCBIND_SOCKET = "/run/rpcbind.sock"
 """Where an rpcbind listens for local callers, and is told by the kernel who they are."""
@@ -166,12 +171,17 @@ def _none_reached(failures: Sequence[CallError]) -> CallError:
 
 
 def _opened(place: Endpoint, timeout: float) -> Rpcbind:
+    # Who is told an address needs none of rpcbind's protocols.
+    from rpcserver.rpcbind.lookup import Rpcbind
+
     return Rpcbind(open_channel(place, timeout=timeout), place, timeout)
 
 
 def _rpcbinds(url: str | None, host: str, for_registration: bool) -> Iterable[Endpoint]:
     """Where an rpcbind may be, with addresses instead of names: GETADDR is answered for the
     transport that it is asked over, so it must be known whether that is IPv4 or IPv6."""
+    from rpcserver.protocols.rpcb_prot import RPCB_PORT
+
     if url:
         place = parse_url(url)
         if not place.internet:
@@ -209,6 +219,26 @@ def _reached_from_here(found: Endpoint, address: str) -> Endpoint:
     if _loopback(address) and not ip_address(found.host).is_unspecified:
         return found
     return changed(found, host=address)
+
+
+def opener_for(
+    target: str,
+    version: type[Version],
+    *,
+    rpcbind: str | None,
+    transport: str | None,
+    timeout: float,
+    privileged_port: bool,
+    keep_alive: float | None,
+) -> Opener:
+    """What opens connections to the service at ``target``, and asks again where it is when it is
+    not there any more. The arguments are ``connect``'s."""
+    find = partial(
+        locate, target, version._prog, version._vers, rpcbind=rpcbind, transport=transport
+    )
+    place = find(timeout=timeout, fresh=False)
+    known = given_endpoint(target, transport) is not None
+    return Opener(place, privileged_port, keep_alive, None if known else find)
 
 
 def remaining(deadline: float) -> float:

@@ -9,12 +9,9 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from rpcserver.clients import KEEP_ALIVE
 from rpcserver.errors import CallError, NotReached
 from rpcserver.rpcbind.netid import Endpoint
-
-KEEP_ALIVE = 60.0
-"""Seconds of silence after which the kernel asks whether a TCP peer is still there: a machine
-that was switched off says nothing."""
 
 _PROBES = 6  # that many times without an answer, ten seconds apart
 _PROBE_INTERVAL = 10

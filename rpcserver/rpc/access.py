@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Peer
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 _UNPRIVILEGED = 1024
 
@@ -26,10 +29,7 @@ class Access:
         uids: Collection[int] | None = None,
         privileged_port: bool = False,
     ) -> None:
-        try:
-            self.networks = None if networks is None else [ip_network(each) for each in networks]
-        except ValueError as error:
-            raise UsageError(f"an access list of networks: {error}") from None
+        self.networks = None if networks is None else _parsed(networks)
         self.uids = uids
         self.privileged_port = privileged_port
 
@@ -44,8 +44,19 @@ class Access:
             return False
         if self.networks is None:
             return True
+        from ipaddress import IPv6Address, ip_address
+
         address = ip_address(host)
         if isinstance(address, IPv6Address):
             # An IPv4 caller of a dual-stack socket; the zone of a link-local address is ours.
             address = address.ipv4_mapped or IPv6Address(int(address))
         return any(address in network for network in self.networks)
+
+
+def _parsed(networks: Iterable[str | IPv4Network | IPv6Network]) -> list[IPv4Network | IPv6Network]:
+    from ipaddress import ip_network
+
+    try:
+        return [ip_network(each) for each in networks]
+    except ValueError as error:
+        raise UsageError(f"an access list of networks: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,14 @@ from rpcserver.rpc.version import Procedure, Version
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
 }
+
+
+def random_word() -> int:
+    """32 bits that nobody foresees: a client's first xid, the stamp of a credential.
+
+    ``secrets`` has them from the same place, and OpenSSL with it.
+    """
+    return int.from_bytes(os.urandom(4))
 
 
 class PendingCall:

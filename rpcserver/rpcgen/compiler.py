@@ -11,7 +11,6 @@ from rpcserver.errors import UsageError
 from rpcserver.rpcgen.check import check
 from rpcserver.rpcgen.emitter import Emitter
 from rpcserver.rpcgen.names import Names
-from rpcserver.rpcgen.parser import parse
 from rpcserver.rpcgen.preprocessor import Preprocessor
 from rpcserver.rpcgen.resolve import Scope
 from rpcserver.rpcgen.source import Source
@@ -79,6 +78,8 @@ class _Scopes:
         """The definitions of the file at ``path``, checked."""
         key = path.resolve()
         if key not in self._done:
+            from rpcserver.rpcgen.parser import parse  # with lark, which --help does without
+
             self._begun.add(key)
             options = self._options
             preprocessed = Preprocessor(_read, options.include, options.define).run(path, shown)

@@ -69,6 +69,9 @@ class RpcServer(socketserver.BaseServer):
         self.children = Children()
         if _forks(self):
             methods.share_counters(self.engine)
+            # Loaded once, here, and not by each child that needs them.
+            import rpcserver.servers.background
+            import rpcserver.servers.callback  # noqa: F401
         self.closing = False
         self.shared = False
         self.retiring = False

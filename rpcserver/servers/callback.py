@@ -7,7 +7,6 @@ program there (``rpcserver.serve_on``).
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
@@ -15,10 +14,10 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from rpcserver.auth.none import NoneClient
-from rpcserver.clients.base import TIMEOUT
+from rpcserver.clients import TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK
 from rpcserver.errors import NotReached, TimedOut, UsageError
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import Procedure, Version
 
@@ -50,7 +49,7 @@ class BackChannel:
     def __init__(self, end: End) -> None:
         self.end = end
         self.asynchronous = AsyncBackChannel(self)
-        self._engine = ClientEngine(NoneClient(), secrets.randbits(32))
+        self._engine = ClientEngine(NoneClient(), random_word())
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[None]] = {}
         self._gone = False

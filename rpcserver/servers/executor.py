@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-import pickle
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
@@ -15,7 +14,6 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Call
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.version import Service
-from rpcserver.servers.background import waited
 from rpcserver.servers.child import InChild
 from rpcserver.servers.loop import EventLoop
 from rpcserver.servers.methods import resolved
@@ -65,6 +63,8 @@ class Methods:
             if isinstance(result, InChild):
                 return self._submit(invocation, done, result)
             if inspect.isawaitable(result):
+                from rpcserver.servers.background import waited
+
                 return self._when_done(self._loop.create_task(waited(result)), invocation, done)
         except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
             return invocation.fail(error, time.monotonic())
@@ -138,6 +138,8 @@ _services: dict[tuple[int, str], Service] = {}
 
 def _snapshot(invocation: Invocation) -> bytes:
     """The call as another process can have it: its version by reference, no connection."""
+    import pickle  # here, because few servers run methods in other processes
+
     call = invocation.call
     parts = (call.peer, call.credential, call.xid, call.version, call.procedure.number)
     method = call.procedure.method
@@ -148,6 +150,8 @@ def _snapshot(invocation: Invocation) -> bytes:
 
 
 def _call_elsewhere(origin: str, snapshot: bytes) -> Any:
+    import pickle
+
     key = os.getpid(), origin
     service = _services.get(key)
     if service is None:

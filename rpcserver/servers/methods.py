@@ -12,9 +12,7 @@ from rpcserver.auth import server_flavors
 from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.dispatch import Invocation, ServerEngine
 from rpcserver.rpc.version import Service
-from rpcserver.servers import background
 from rpcserver.servers.child import InChild
-from rpcserver.servers.shared import ProcessLock, shared_memory
 
 
 def engine_for(services: Iterable[Service]) -> ServerEngine:
@@ -26,6 +24,8 @@ def engine_for(services: Iterable[Service]) -> ServerEngine:
 
 def share_counters(engine: ServerEngine) -> None:
     """Have the processes that are forked from now on count in one place."""
+    from rpcserver.servers.shared import ProcessLock, shared_memory
+
     engine.counters.share(ProcessLock(), shared_memory(engine.counters.size))
 
 
@@ -60,4 +60,8 @@ def resolved(result: Any, in_child: Callable[[InChild], Any] = InChild.run) -> A
     """What a method's result becomes in the end, with the calling thread waiting for it."""
     if isinstance(result, InChild):
         result = in_child(result)
-    return background.run(result) if inspect.isawaitable(result) else result
+    if inspect.isawaitable(result):
+        from rpcserver.servers import background  # with asyncio, which only such methods need
+
+        return background.run(result)
+    return result

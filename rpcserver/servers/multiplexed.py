@@ -15,7 +15,6 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.plain import BATCH, Ran
 from rpcserver.rpc.record import frame
 from rpcserver.servers import sockets
-from rpcserver.servers.callback import IN_THE_LOOP
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
 from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
@@ -83,6 +82,8 @@ class MultiplexedStream(Stream):
 
     def check_waiting(self) -> None:
         if threading.get_ident() == self._thread:
+            from rpcserver.servers.callback import IN_THE_LOOP
+
             raise UsageError(IN_THE_LOOP)  # it is what would read the reply
 
     def wait_for(self, answered: Future[None], until: float) -> None:

@@ -21,7 +21,8 @@ from rpcserver.rpcbind.probing import Prober
 from rpcserver.rpcbind.service import register_self, services
 from rpcserver.rpcbind.table import Table
 from rpcserver.servers import methods, sockets
-from rpcserver.servers.server import DEFAULT_KIND, Server
+from rpcserver.servers.serve import DEFAULT_KIND
+from rpcserver.servers.server import Server
 
 logger = logging.getLogger("rpcserver")
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rpcserver.clients.finding import RPCBIND_VARIABLE, open_rpcbind
-from rpcserver.clients.registering import Registered
-from rpcserver.errors import CallError, NotReached, UsageError
+from rpcserver.errors import UsageError
 from rpcserver.rpc.version import Service
-from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers import methods
-from rpcserver.servers.portmap import Portmapper
-from rpcserver.servers.server import DEFAULT_KIND, Server
 
-logger = logging.getLogger("rpcserver")
+if TYPE_CHECKING:
+    import socket
+    from concurrent.futures import Executor
+
+    from rpcserver.servers.server import Server
+
+DEFAULT_KIND = "select"
 
 REGISTRATION_FAILURES = ("fatal", "warning", "silent")
 """What it may be if a server cannot be registered."""
@@ -81,6 +77,10 @@ def serve(
         raise UsageError("workers are kept alive: idle_exit is for a server without them")
     if settings.get("allow_reuse_port") and workers is None:
         raise UsageError("allow_reuse_port gives each worker a socket: there are no workers")
+    # Loaded when it is first called: who imports it may only call others.
+    from rpcserver.servers import methods
+    from rpcserver.servers.server import Server
+
     engine = methods.engine_for(services)
     options = {"executor": executor, "idle_exit": idle_exit, **settings}
     if workers is None:
@@ -91,44 +91,11 @@ def serve(
         server = PreforkServer(engine, listen, kind, workers=workers, **options)
     try:
         if register:
+            from rpcserver.servers.registering import register_server  # with a client
+
             failure = None if register is True else register
-            _register(server, rpcbind, replace, portmap, failure, heartbeat)
+            register_server(server, rpcbind, replace, portmap, failure, heartbeat)
     except BaseException:
         server.close()
         raise
     return server
-
-
-def _register(
-    server: Server,
-    rpcbind: str | None,
-    replace: bool,
-    portmap: bool,
-    failure: str | None,
-    heartbeat: float,
-) -> None:
-    places = [parse_url(url) for url in server.endpoints]
-    rpcbind = rpcbind or os.environ.get(RPCBIND_VARIABLE)
-    if portmap and not _is_there(rpcbind):
-        embedded = Portmapper([rpcbind] if rpcbind else None).start()
-        server.on_close(embedded.close)
-        rpcbind = embedded.endpoints[0]
-        logger.info("an embedded rpcbind listens on %s", ", ".join(embedded.endpoints))
-    ours = Registered(server.engine.versions, places, rpcbind=rpcbind, replace=replace)
-    try:
-        ours.register()
-    except (CallError, UsageError) as error:
-        if failure == "fatal" or (failure is None and not isinstance(error, NotReached)):
-            raise UsageError(f"cannot register: {error}") from error
-        level = logging.DEBUG if failure == "silent" else logging.WARNING
-        logger.log(level, "not registered: %s", error)
-    server.on_close(ours.undo)
-    server.every(heartbeat, ours.renew)
-
-
-def _is_there(rpcbind: str | None) -> bool:
-    try:
-        with open_rpcbind(rpcbind, for_registration=True):
-            return True
-    except NotReached:
-        return False

@@ -20,6 +20,7 @@ from rpcserver.servers.executor import Methods
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
 from rpcserver.servers.regular import Regular
+from rpcserver.servers.serve import DEFAULT_KIND
 from rpcserver.servers.stats import Stats, stats_of
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ KINDS: dict[str, dict[str, Any]] = {
     )
 }
 """kind -> transport -> server class"""
-
-DEFAULT_KIND = "select"
 
 FINISHING_POLL = 0.02
 """Seconds between looks whether the calls in flight are finished."""

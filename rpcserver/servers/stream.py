@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
@@ -16,7 +16,9 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.plain import About
 from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Channel
-from rpcserver.servers.callback import BackChannel
+
+if TYPE_CHECKING:
+    from rpcserver.servers.callback import BackChannel
 
 _MAKING = threading.Lock()
 
@@ -66,6 +68,8 @@ class Stream:
 
     def _way_back(self, asynchronous: bool) -> Channel:
         """What the server calls through over this connection."""
+        from rpcserver.servers.callback import BackChannel  # with asyncio, which few servers need
+
         with _MAKING:
             if self.back is None:
                 end: Any = self

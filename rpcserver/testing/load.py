@@ -11,8 +11,9 @@ from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
-from rpcserver.clients.connect import opener_for
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients import KEEP_ALIVE
+from rpcserver.clients.finding import opener_for
+from rpcserver.clients.opening import Opener
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import Procedure, Version

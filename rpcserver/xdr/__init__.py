@@ -1,8 +1,9 @@
 """XDR, the External Data Representation standard (RFC 4506): types, codec, JSON."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rpcserver.errors import XdrError
-from rpcserver.xdr import json
-from rpcserver.xdr.codec import codec_name, decode, encode
 from rpcserver.xdr.quad import Quad
 from rpcserver.xdr.types import (
     DEFAULT,
@@ -26,6 +27,10 @@ from rpcserver.xdr.types import (
     UnsignedInt,
     Void,
 )
+
+if TYPE_CHECKING:
+    from rpcserver.xdr import json
+    from rpcserver.xdr.codec import codec_name, decode, encode
 
 __all__ = [
     "DEFAULT",
@@ -55,3 +60,19 @@ __all__ = [
     "encode",
     "json",
 ]
+
+# Imported where they are first used: a generated module needs the types alone.
+_CODEC = ("codec_name", "decode", "encode")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CODEC:
+        value = globals()[name] = getattr(import_module("rpcserver.xdr.codec"), name)
+        return value
+    if name == "json":
+        return import_module("rpcserver.xdr.json")  # which puts it here, too
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from decimal import Context, Decimal
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _BIAS = 16383
 _FRACTION_BITS = 112
@@ -49,6 +51,8 @@ class Quad(bytes):
 
     def to_decimal(self) -> Decimal:
         """The exact value as a ``Decimal`` (up to 11,514 digits; infinities and NaN too)."""
+        from decimal import Context, Decimal
+
         negative, exponent, fraction = self._parts()
         if exponent == 0x7FFF:
             number = Decimal("NaN") if fraction else Decimal("Infinity")
