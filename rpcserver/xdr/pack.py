@@ -1,268 +1,304 @@
-"""The encoding half of the reference codec: one function for each opcode of the schema."""
+"""The encoding half of the reference codec: a schema becomes a function, once.
+
+For each opcode there is a maker; what it makes takes the list of the parts written so far, a
+value, and how much deeper the nesting may go.
+"""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any, NoReturn
-
-from xdrlib3 import Packer
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from struct import pack
+from typing import Any, NoReturn, TypeAlias
 
 from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
 from rpcserver.xdr.custom import pack_custom
-from rpcserver.xdr.quad import Quad
+from rpcserver.xdr.pack_plain import (
+    FALSE,
+    RANGES,
+    REFUSALS,
+    TRUE,
+    Pack,
+    Parts,
+    append_padded,
+    counted,
+    enum,
+    expected,
+    fixed_opaque,
+    floating,
+    integer,
+    kinds_of,
+    pack_bool,
+    pack_quadruple,
+    pack_void,
+    refuse,
+    run_of,
+    size_of,
+    word,
+)
+from rpcserver.xdr.runs import CODES, COUNTED, runs_of
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
 
-
-def _refuse(packer: Packer, reason: str) -> NoReturn:
-    raise XdrError(reason, len(packer.get_buffer()))
+_PLAIN = frozenset((list, tuple, array))
 
 
-def _expected(packer: Packer, what: str, value: Any) -> NoReturn:
-    _refuse(packer, f"expected {what}, got {type(value).__name__}")
+class Packing:
+    """Makes the functions of a schema."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Pack] = {}  # of structs and unions, which may hold themselves
+
+    def __call__(self, schema: Schema) -> Pack:
+        return self.known.get(id(schema)) or _MAKERS[schema[0]](schema, self)
 
 
-def _integer(write: Callable[[Packer, int], None], low: int, high: int) -> Callable[..., None]:
-    def pack_integer(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-        try:
-            number = operator.index(value)
-        except TypeError:
-            _expected(packer, "an int", value)
-        if not low <= number <= high:
-            _refuse(packer, f"{number} is not between {low} and {high}")
-        write(packer, number)
-
-    return pack_integer
+@lru_cache(maxsize=1024)
+def _supplied(designator: Any) -> Pack:
+    return Packing()(s.schema_of(designator))
 
 
-def _pack_void(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    if value is not None:
-        _expected(packer, "None", value)
+def _too_deep(out: Parts) -> NoReturn:
+    refuse(out, f"nested more than {MAX_DEPTH} deep")
 
 
-_pack_int = _integer(Packer.pack_int, -(2**31), 2**31 - 1)
-_pack_unsigned_int = _integer(Packer.pack_uint, 0, 2**32 - 1)
-
-
-def _floating(write: Callable[[Packer, float], None]) -> Callable[..., None]:
-    def pack_floating(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-        if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
-            _expected(packer, "a float", value)
-        try:
-            write(packer, float(value))
-        except (OverflowError, ValueError, TypeError):
-            _refuse(packer, f"{value!r} is too large for the type")
-
-    return pack_floating
-
-
-def _pack_bool(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    if value is not True and value is not False:
-        _expected(packer, "a bool", value)
-    packer.pack_bool(value)
-
-
-def _pack_enum(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    _, cls, members = schema
-    if type(value) is not cls and (not isinstance(value, int) or value not in members):
-        _refuse(packer, f"{value!r} is no member of {cls.__name__}")
-    packer.pack_enum(value)
-
-
-def _buffer(packer: Packer, value: Any) -> bytes:
-    try:
-        return value if type(value) is bytes else memoryview(value).tobytes()
-    except TypeError:
-        _expected(packer, "bytes or another buffer", value)
-
-
-def _pack_fixed_opaque(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    data = _buffer(packer, value)
-    if len(data) != schema[1]:
-        _refuse(packer, f"{len(data)} bytes where exactly {schema[1]} must be")
-    packer.pack_fopaque(len(data), data)
-
-
-def _pack_quadruple(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    if not isinstance(value, Quad):
-        _expected(packer, "an xdr.Quad", value)
-    packer.pack_fopaque(16, bytes(value))
-
-
-def _pack_limited(packer: Packer, data: bytes, limit: int) -> None:
-    if len(data) > limit:
-        _refuse(packer, f"{len(data)} bytes exceed the limit of {limit}")
-    packer.pack_opaque(data)
-
-
-def _pack_opaque(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    _pack_limited(packer, _buffer(packer, value), schema[1])
-
-
-def _pack_string(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    if not isinstance(value, str):
-        _expected(packer, "a str", value)
-    try:
-        data = value.encode(schema[2], "surrogateescape")
-    except UnicodeEncodeError as error:
-        _refuse(packer, f"{value[error.start : error.end]!r} cannot be encoded as {schema[2]}")
-    _pack_limited(packer, data, schema[1])
-
-
-def _sequence(packer: Packer, value: Any) -> int:
+def _length(out: Parts, value: Any) -> int:
+    if type(value) is list:
+        return len(value)
     if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__getitem__"):
-        _expected(packer, "a list or another sequence", value)
+        expected(out, "a list or another sequence", value)
     try:
         return len(value)
     except TypeError:
-        _expected(packer, "a list or another sequence", value)
+        expected(out, "a list or another sequence", value)
 
 
-def _pack_elements(element: Schema, packer: Packer, value: Any, count: int, depth: int) -> None:
-    pack_one = PACK[element[0]]
-    index = 0
-    try:
-        for item in value:
-            pack_one(element, packer, item, depth)
-            index += 1
-    except XdrError as error:
-        error.within(f"[{index}]")
-        raise
-    if index != count:
-        _refuse(packer, f"{index} elements in a sequence whose length is {count}")
+def _check_count(out: Parts, found: int, count: int) -> None:
+    if found != count:
+        refuse(out, f"{found} elements in a sequence whose length is {count}")
 
 
-def _pack_fixed_array(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    count = _sequence(packer, value)
-    if count != schema[2]:
-        _refuse(packer, f"{count} elements where exactly {schema[2]} must be")
-    _pack_elements(schema[1], packer, value, count, depth)
+def _elements(element: Schema, make: Packing) -> Callable[[Parts, Any, int, int], None]:
+    pack_one = make(element)
+
+    def one_by_one(out: Parts, value: Any, depth: int, count: int) -> None:
+        index = 0
+        try:
+            for item in value:
+                pack_one(out, item, depth)
+                index += 1
+        except XdrError as error:
+            error.within(f"[{index}]")
+            raise
+        _check_count(out, index, count)
+
+    code = CODES.get(element[0])
+    if code is None:
+        return one_by_one
+    kinds = kinds_of(element)
+
+    def at_once(out: Parts, value: Any, depth: int, count: int) -> None:
+        # What may be anything could be gone through just once.
+        if type(value) in _PLAIN and (not kinds or kinds.issuperset(map(type, value))):
+            try:
+                out.append(pack(f">{count}{code}", *value))
+                return
+            except REFUSALS:
+                pass
+        one_by_one(out, value, depth, count)
+
+    return at_once
 
 
-def _pack_array(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+def _fixed_array(schema: Schema, make: Packing) -> Pack:
+    _, element, size = schema
+    elements = _elements(element, make)
+
+    def pack_fixed_array(out: Parts, value: Any, depth: int) -> None:
+        count = _length(out, value)
+        if count != size:
+            refuse(out, f"{count} elements where exactly {size} must be")
+        elements(out, value, depth, count)
+
+    return pack_fixed_array
+
+
+def _array(schema: Schema, make: Packing) -> Pack:
     _, element, limit, (least,) = schema
-    count = _sequence(packer, value)
+    elements = _elements(element, make)
     limit = limit if least else min(limit, MAX_EMPTY)
-    if count > limit:
-        _refuse(packer, f"{count} elements exceed the limit of {limit}")
-    packer.pack_uint(count)
-    _pack_elements(element, packer, value, count, _shallower(packer, depth))
+
+    def pack_array(out: Parts, value: Any, depth: int) -> None:
+        count = _length(out, value)
+        if count > limit:
+            refuse(out, f"{count} elements exceed the limit of {limit}")
+        out.append(word(count))
+        if not depth:
+            _too_deep(out)
+        elements(out, value, depth - 1, count)
+
+    return pack_array
 
 
-def _pack_optional(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    packer.pack_bool(value is not None)
-    if value is not None:
-        element = schema[1]
-        PACK[element[0]](element, packer, value, _shallower(packer, depth))
+def _optional(schema: Schema, make: Packing) -> Pack:
+    pack_one = make(schema[1])
+
+    def pack_optional(out: Parts, value: Any, depth: int) -> None:
+        if value is None:
+            out.append(FALSE)
+            return
+        out.append(TRUE)
+        if not depth:
+            _too_deep(out)
+        pack_one(out, value, depth - 1)
+
+    return pack_optional
 
 
-def _pack_linked_list(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+def _linked_list(schema: Schema, make: Packing) -> Pack:
     _, node, nonempty = schema
-    depth = _shallower(packer, depth)
-    count = _sequence(packer, value)
-    if not count and nonempty:
-        _refuse(packer, "a list held by value has at least one node")
-    index = 0
-    try:
-        for item in value:
-            if index or not nonempty:
-                packer.pack_bool(True)
-            _pack_struct(node, packer, item, depth)
-            index += 1
-    except XdrError as error:
-        error.within(f"[{index}]")
-        raise
-    if index != count:
-        _refuse(packer, f"{index} elements in a sequence whose length is {count}")
-    packer.pack_bool(False)
+    pack_node = make(node)
+
+    def pack_linked_list(out: Parts, value: Any, depth: int) -> None:
+        if not depth:
+            _too_deep(out)
+        count = _length(out, value)
+        if not count and nonempty:
+            refuse(out, "a list held by value has at least one node")
+        index = 0
+        try:
+            for item in value:
+                if index or not nonempty:
+                    out.append(TRUE)
+                pack_node(out, item, depth - 1)
+                index += 1
+        except XdrError as error:
+            error.within(f"[{index}]")
+            raise
+        _check_count(out, index, count)
+        out.append(FALSE)
+
+    return pack_linked_list
 
 
-def _pack_struct(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+Single: TypeAlias = tuple[str, Callable[[Any], Any], Pack]
+Member: TypeAlias = tuple[Callable[[Parts, Any], bool] | None, list[Single]]
+"""a run of members, if it is one, and the same one by one"""
+
+
+def _members_of(
+    names: Sequence[str], keys: Sequence[Any], getter: Any, fields: list[Schema], make: Packing
+) -> Iterator[Member]:
+    for run in runs_of(fields, opaques=False):
+        here = range(run.first, run.stop)
+        singles = [(names[at], getter(keys[at]), make(fields[at])) for at in here]
+        at_once = run_of(run, getter, [keys[at] for at in here], fields) if run.form else None
+        yield at_once, singles
+
+
+def _packer(cls: type, members: list[Member]) -> Pack:
+    def pack_members(out: Parts, value: Any, depth: int) -> None:
+        if not isinstance(value, cls):
+            expected(out, cls.__name__, value)
+        step = ""
+        try:
+            for run, singles in members:
+                if run is not None and run(out, value):
+                    continue
+                for name, get, pack_one in singles:
+                    step = name
+                    pack_one(out, get(value), depth)
+        except XdrError as error:
+            error.within(step)
+            raise
+
+    return pack_members
+
+
+def _struct(schema: Schema, make: Packing) -> Pack:
     _, cls, names, fields = schema
-    if not isinstance(value, cls):
-        _expected(packer, cls.__name__, value)
-    name = ""
-    try:
-        for name, field in zip(names, fields, strict=True):
-            PACK[field[0]](field, packer, getattr(value, name), depth)
-    except XdrError as error:
-        error.within(name)
-        raise
+    members: list[Member] = []
+    make.known[id(schema)] = pack_struct = _packer(cls, members)
+    members += _members_of(names, names, attrgetter, fields, make)
+    return pack_struct
 
 
-def _pack_union(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-    _, name, tag, discriminant, cases, default, by_class = schema
-    arm = by_class.get(type(value))
-    if arm is None:
-        _expected(packer, f"an arm of {name}", value)
-    cls, payload_name, payload, carries = arm
-    depth = _shallower(packer, depth)
-    label = getattr(value, tag)
-    step = tag
-    try:
-        PACK[discriminant[0]](discriminant, packer, label, depth)
-        if carries and cases.get(label, default) is not arm:
-            raise XdrError(f"{label!r} is no case of {cls.__name__}", len(packer.get_buffer()) - 4)
-        if payload_name is not None:
-            step = payload_name
-            PACK[payload[0]](payload, packer, getattr(value, payload_name), depth)
-    except XdrError as error:
-        error.within(step)
-        raise
-
-
-def _pack_arguments(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+def _arguments(schema: Schema, make: Packing) -> Pack:
     fields = schema[1]
     if len(fields) == 1:
-        PACK[fields[0][0]](fields[0], packer, value[0], depth)
-        return
-    index = 0
-    try:
-        for index, field in enumerate(fields):
-            PACK[field[0]](field, packer, value[index], depth)
-    except XdrError as error:
-        error.within(f"[{index}]")
-        raise
+        pack_one = make(fields[0])
+        return lambda out, value, depth: pack_one(out, value[0], depth)
+    keys = range(len(fields))
+    names = [f"[{key}]" for key in keys]
+    return _packer(object, [*_members_of(names, keys, itemgetter, fields, make)])
 
 
-def _pack_custom(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
+def _union(schema: Schema, make: Packing) -> Pack:
+    _, name, tag, discriminant, cases, default, by_class = schema
+    arms: dict[type, tuple[Any, Pack]] = {}
+
+    def pack_union(out: Parts, value: Any, depth: int) -> None:
+        found = arms.get(type(value))
+        if found is None:
+            expected(out, f"an arm of {name}", value)
+        arm, pack_payload = found
+        cls, payload_name, _, carries = arm
+        if not depth:
+            _too_deep(out)
+        label = getattr(value, tag)
+        step = tag
+        try:
+            pack_label(out, label, depth - 1)
+            if carries and cases.get(label, default) is not arm:
+                raise XdrError(f"{label!r} is no case of {cls.__name__}", size_of(out) - 4)
+            if payload_name is not None:
+                step = payload_name
+                pack_payload(out, getattr(value, payload_name), depth - 1)
+        except XdrError as error:
+            error.within(step)
+            raise
+
+    make.known[id(schema)] = pack_union
+    pack_label = make(discriminant)
+    arms |= {cls: (arm, make(arm[2])) for cls, arm in by_class.items()}
+    return pack_union
+
+
+def _custom(schema: Schema, make: Packing) -> Pack:
     hook = schema[1]
-    if hook.designator is not None:
-        supplied = s.schema_of(hook.designator)
-        PACK[supplied[0]](supplied, packer, value, depth)
-        return
-    data = pack_custom(hook, value, len(packer.get_buffer()))
-    packer.pack_fstring(len(data), data)
+
+    def pack_hooked(out: Parts, value: Any, depth: int) -> None:
+        if hook.designator is not None:
+            _supplied(hook.designator)(out, value, depth)
+            return
+        try:
+            data = pack_custom(hook, value, 0)
+        except XdrError as error:
+            error.offset = (error.offset or 0) + size_of(out)
+            raise
+        append_padded(out, data)
+
+    return pack_hooked
 
 
-def _shallower(packer: Packer, depth: int) -> int:
-    if not depth:
-        _refuse(packer, f"nested more than {MAX_DEPTH} deep")
-    return depth - 1
-
-
-PACK: dict[int, Callable[..., None]] = {
-    s.VOID: _pack_void,
-    s.INT: _pack_int,
-    s.UNSIGNED_INT: _pack_unsigned_int,
-    s.HYPER: _integer(Packer.pack_hyper, -(2**63), 2**63 - 1),
-    s.UNSIGNED_HYPER: _integer(Packer.pack_uhyper, 0, 2**64 - 1),
-    s.FLOAT: _floating(Packer.pack_float),
-    s.DOUBLE: _floating(Packer.pack_double),
-    s.QUADRUPLE: _pack_quadruple,
-    s.BOOL: _pack_bool,
-    s.ENUM: _pack_enum,
-    s.FIXED_OPAQUE: _pack_fixed_opaque,
-    s.OPAQUE: _pack_opaque,
-    s.STRING: _pack_string,
-    s.FIXED_ARRAY: _pack_fixed_array,
-    s.ARRAY: _pack_array,
-    s.OPTIONAL: _pack_optional,
-    s.LINKED_LIST: _pack_linked_list,
-    s.STRUCT: _pack_struct,
-    s.UNION: _pack_union,
-    s.ARGUMENTS: _pack_arguments,
-    s.CUSTOM: _pack_custom,
+_MAKERS: dict[int, Callable[[Schema, Packing], Pack]] = {
+    **dict.fromkeys(RANGES, lambda schema, make: integer(schema)),
+    **dict.fromkeys((s.FLOAT, s.DOUBLE), lambda schema, make: floating(schema)),
+    **dict.fromkeys(COUNTED, lambda schema, make: counted(schema)),
+    s.VOID: lambda schema, make: pack_void,
+    s.QUADRUPLE: lambda schema, make: pack_quadruple,
+    s.BOOL: lambda schema, make: pack_bool,
+    s.ENUM: lambda schema, make: enum(schema),
+    s.FIXED_OPAQUE: lambda schema, make: fixed_opaque(schema),
+    s.FIXED_ARRAY: _fixed_array,
+    s.ARRAY: _array,
+    s.OPTIONAL: _optional,
+    s.LINKED_LIST: _linked_list,
+    s.STRUCT: _struct,
+    s.UNION: _union,
+    s.ARGUMENTS: _arguments,
+    s.CUSTOM: _custom,
 }

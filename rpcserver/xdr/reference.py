@@ -1,39 +1,46 @@
-"""The reference codec: a schema walked over xdrlib3, strict where xdrlib3 is lenient (RFC 4506).
+"""The reference codec: plain Python, strict (RFC 4506), and always there.
 
-The path of an error is put together while it leaves the nested values, so that a good value pays
-nothing for it.
+The schema becomes functions when the first value travels: see ``pack`` and ``unpack``. The path
+of an error is put together while it leaves the nested values, so that a good value pays nothing
+for it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from xdrlib3 import Packer
-
 from rpcserver.errors import XdrError
-from rpcserver.xdr.custom import Source
-from rpcserver.xdr.pack import PACK
+from rpcserver.xdr.pack import Packing
+from rpcserver.xdr.pack_plain import Pack, Parts, size_of
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH
-from rpcserver.xdr.unpack import UNPACK
+from rpcserver.xdr.unpack import Unpacking
+from rpcserver.xdr.unpack_plain import Unpack
+
+_STACK = "nested too deep for the stack"
 
 
 class Codec:
     """Values of one type to bytes and back."""
 
-    __slots__ = ("schema",)
+    __slots__ = ("_others", "_pack", "_unpack", "schema")
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+        self._pack: Pack | None = None
+        self._unpack: Unpack | None = None
+        self._others: dict[tuple[bool, bool], Unpack] = {}
 
     def pack(self, value: Any, /) -> bytes:
         """The XDR encoding of ``value``. Raises ``XdrError`` for a value that the type refuses."""
-        packer = Packer()
+        out: Parts = []
         try:
-            PACK[self.schema[0]](self.schema, packer, value, MAX_DEPTH)
+            if self._pack is None:
+                self._pack = Packing()(self.schema)
+            self._pack(out, value, MAX_DEPTH)
         except RecursionError:  # the caller itself is already deep in its own calls
-            raise XdrError("nested too deep for the stack", len(packer.get_buffer())) from None
-        return packer.get_buffer()
+            raise XdrError(_STACK, size_of(out)) from None
+        return b"".join(out)
 
     def unpack(
         self, data: bytes, start: int = 0, *, lenient: bool = False, buffers: bool = False
@@ -45,16 +52,36 @@ class Codec:
         of ``data``, arrays of numbers an ``array.array``. Raises ``XdrError`` for bytes that are
         not of the type.
         """
-        source = Source(data, start, lenient, buffers)
+        if start < 0:
+            raise ValueError("a value starts at 0 or behind")
+        if type(data) is not bytes and not buffers:
+            data = bytes(data)
         try:
-            value = UNPACK[self.schema[0]](self.schema, source, MAX_DEPTH)
+            unpack = self._others.get((lenient, buffers)) if lenient or buffers else self._unpack
+            if unpack is None:
+                unpack = self._make(lenient, buffers)
+            return unpack(data, start, MAX_DEPTH)
         except RecursionError:
-            raise XdrError("nested too deep for the stack", source.get_position()) from None
-        return value, source.get_position()
+            raise XdrError(_STACK, start) from None
+
+    def _make(self, lenient: bool, buffers: bool) -> Unpack:
+        unpack = Unpacking(lenient, buffers)(self.schema)
+        if lenient or buffers:
+            self._others[lenient, buffers] = unpack
+        else:
+            self._unpack = unpack
+        return unpack
 
     def unpack_whole(self, data: bytes, start: int = 0, *, buffers: bool = False) -> Any:
         """The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``."""
-        value, end = self.unpack(data, start, buffers=buffers)
+        if buffers or start < 0 or type(data) is not bytes:
+            value, end = self.unpack(data, start, buffers=buffers)
+        else:  # what a server does for every call
+            try:
+                unpack = self._unpack or self._make(False, False)
+                value, end = unpack(data, start, MAX_DEPTH)
+            except RecursionError:
+                raise XdrError(_STACK, start) from None
         if end != len(data):
             raise XdrError(f"{len(data) - end} bytes left over", end)
         return value

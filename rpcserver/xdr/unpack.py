@@ -1,256 +1,297 @@
-"""The decoding half of the reference codec: one function for each opcode of the schema."""
+"""The decoding half of the reference codec: a schema becomes a function, once.
+
+For each opcode there is a maker; what it makes takes the data, a position and how much deeper the
+nesting may go, and returns the value and the position behind it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from struct import calcsize, unpack_from
+from struct import error as StructError
+from typing import Any, TypeAlias
 
 from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
 from rpcserver.xdr.buffers import TYPECODES, numbers
-from rpcserver.xdr.custom import Source, unpack_custom
-from rpcserver.xdr.quad import Quad
+from rpcserver.xdr.custom import unpack_custom
+from rpcserver.xdr.runs import CODES, COUNTED, runs_of
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY, UnknownArm
+from rpcserver.xdr.unpack_plain import (
+    Unpack,
+    behind_count,
+    counted,
+    enum,
+    fixed_opaque,
+    number,
+    read_word,
+    short,
+    table_of,
+    unpack_flag,
+    unpack_quadruple,
+    unpack_void,
+)
 
 
-def _short(unpacker: Source, start: int, wanted: int) -> XdrError:
-    left = max(len(unpacker.get_buffer()) - start, 0)
-    return XdrError(f"{wanted} bytes wanted and {left} left", start)
+class Unpacking:
+    """Makes the functions of a schema. ``lenient`` and ``buffers``: see ``reference.Codec``."""
+
+    def __init__(self, lenient: bool = False, buffers: bool = False) -> None:
+        self.lenient = lenient
+        self.buffers = buffers
+        self.known: dict[int, Unpack] = {}  # of structs and unions, which may hold themselves
+
+    def __call__(self, schema: Schema) -> Unpack:
+        return self.known.get(id(schema)) or _MAKERS[schema[0]](schema, self)
 
 
-def _scalar(read: Callable[[Source], Any], size: int) -> Callable[..., Any]:
-    def unpack_scalar(schema: Schema, unpacker: Source, depth: int) -> Any:
-        start = unpacker.get_position()
+@lru_cache(maxsize=1024)
+def _supplied(designator: Any, lenient: bool, buffers: bool) -> Unpack:
+    return Unpacking(lenient, buffers)(s.schema_of(designator))
+
+
+def _too_deep(offset: int) -> XdrError:
+    return XdrError(f"nested more than {MAX_DEPTH} deep", offset)
+
+
+def _elements(element: Schema, make: Unpacking) -> Callable[..., tuple[Any, int]]:
+    unpack_one = make(element)
+
+    def one_by_one(data: bytes, pos: int, depth: int, count: int) -> tuple[list[Any], int]:
+        items: list[Any] = []
         try:
-            return read(unpacker)
-        except EOFError:
-            raise _short(unpacker, start, size) from None
+            for _ in range(count):
+                item, pos = unpack_one(data, pos, depth)
+                items.append(item)
+        except XdrError as error:
+            error.within(f"[{len(items)}]")
+            raise
+        return items, pos
 
-    return unpack_scalar
+    code = CODES.get(element[0])
+    if code is None:
+        return one_by_one
+    table = table_of(element)
+    size = calcsize(">" + code)
+    as_array = make.buffers and element[0] in TYPECODES
 
+    def at_once(data: bytes, pos: int, depth: int, count: int) -> tuple[Any, int]:
+        end = pos + count * size
+        if end > len(data):  # of a fixed array: which element is it that is not there
+            return one_by_one(data, pos, depth, count)
+        if as_array:
+            return numbers(code, data[pos:end]), end
+        words = unpack_from(f">{count}{code}", data, pos)
+        try:
+            return [*words] if table is None else [*map(table.__getitem__, words)], end
+        except KeyError:
+            pass
+        return one_by_one(data, pos, depth, count)
 
-def _unpack_void(schema: Schema, unpacker: Source, depth: int) -> None:
-    return None
-
-
-_unpack_int = _scalar(Source.unpack_int, 4)
-_unpack_unsigned_int = _scalar(Source.unpack_uint, 4)
-
-
-def _unpack_bool(schema: Schema, unpacker: Source, depth: int) -> bool:
-    word: int = _unpack_unsigned_int(schema, unpacker, depth)
-    if word > 1:
-        raise XdrError(f"a bool is 0 or 1, not {word}", unpacker.get_position() - 4)
-    return word == 1
-
-
-def _unpack_enum(schema: Schema, unpacker: Source, depth: int) -> Any:
-    number = _unpack_int(schema, unpacker, depth)
-    try:
-        return schema[2][number]
-    except KeyError:
-        if unpacker.lenient:
-            return number
-        offset = unpacker.get_position() - 4
-        raise XdrError(f"{schema[1].__name__} has no member {number}", offset) from None
+    return at_once
 
 
-def _take(unpacker: Source, size: int) -> bytes:
-    start = unpacker.get_position()
-    try:
-        data = unpacker.unpack_fstring(size)
-    except EOFError:
-        raise _short(unpacker, start, size + -size % 4) from None
-    end = start + size
-    if unpacker.get_buffer()[end : end + -size % 4].strip(b"\0"):
-        raise XdrError("the padding is not zero", end)
-    return bytes(data)
+def _fixed_array(schema: Schema, make: Unpacking) -> Unpack:
+    _, element, count = schema
+    elements = _elements(element, make)
+    return lambda data, pos, depth: elements(data, pos, depth, count)
 
 
-def _count(unpacker: Source, limit: int, unit: str) -> int:
-    count: int = _unpack_unsigned_int((), unpacker, 0)
-    if count > limit:
-        offset = unpacker.get_position() - 4
-        raise XdrError(f"{count} {unit} exceed the limit of {limit}", offset)
-    return count
-
-
-def _unpack_quadruple(schema: Schema, unpacker: Source, depth: int) -> Quad:
-    return Quad(_take(unpacker, 16))
-
-
-def _opaque(unpacker: Source, size: int) -> bytes | memoryview:
-    start = unpacker.get_position()
-    data = _take(unpacker, size)
-    return memoryview(unpacker.get_buffer())[start : start + size] if unpacker.buffers else data
-
-
-def _unpack_fixed_opaque(schema: Schema, unpacker: Source, depth: int) -> bytes | memoryview:
-    return _opaque(unpacker, schema[1])
-
-
-def _unpack_opaque(schema: Schema, unpacker: Source, depth: int) -> bytes | memoryview:
-    return _opaque(unpacker, _count(unpacker, schema[1], "bytes"))
-
-
-def _unpack_string(schema: Schema, unpacker: Source, depth: int) -> str:
-    count = _count(unpacker, schema[1], "bytes")
-    start = unpacker.get_position()
-    try:
-        return _take(unpacker, count).decode(schema[2], "surrogateescape")
-    except UnicodeDecodeError:
-        raise XdrError(f"the bytes are no {schema[2]}", start) from None
-
-
-def _elements(element: Schema, unpacker: Source, depth: int, count: int) -> Any:
-    if unpacker.buffers and element[0] in TYPECODES:
-        return _numbers(element, unpacker, count)
-    unpack_one = UNPACK[element[0]]
-    items: Any = []
-    try:
-        for _ in range(count):
-            items.append(unpack_one(element, unpacker, depth))
-    except XdrError as error:
-        error.within(f"[{len(items)}]")
-        raise
-    return items
-
-
-def _numbers(element: Schema, unpacker: Source, count: int) -> Any:
-    start = unpacker.get_position()
-    size = 8 if TYPECODES[element[0]] in "qQd" else 4
-    left = len(unpacker.get_buffer()) - start
-    if count * size > left:  # of a fixed array: which element is it that is not there
-        there = max(left, 0) // size
-        raise _short(unpacker, start + there * size, size).within(f"[{there}]")
-    unpacker.set_position(start + count * size)
-    data = unpacker.get_buffer()[start : start + count * size]
-    return numbers(TYPECODES[element[0]], data)
-
-
-def _unpack_fixed_array(schema: Schema, unpacker: Source, depth: int) -> Any:
-    return _elements(schema[1], unpacker, depth, schema[2])
-
-
-def _unpack_array(schema: Schema, unpacker: Source, depth: int) -> Any:
+def _array(schema: Schema, make: Unpacking) -> Unpack:
     _, element, limit, (least,) = schema
-    count = _count(unpacker, limit, "elements")
-    start = unpacker.get_position()
-    left = len(unpacker.get_buffer()) - start
-    if count * least > left or (not least and count > MAX_EMPTY):
-        raise XdrError(f"{count} elements do not fit into the {left} bytes left", start - 4)
-    return _elements(element, unpacker, _deeper(depth, start - 4), count)
+    elements = _elements(element, make)
+
+    def unpack_array(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
+        try:
+            (count,) = read_word(data, pos)
+        except StructError:
+            raise short(data, pos, 4) from None
+        if count > limit:
+            raise XdrError(f"{count} elements exceed the limit of {limit}", pos)
+        left = len(data) - pos - 4
+        if count * least > left or (not least and count > MAX_EMPTY):
+            raise XdrError(f"{count} elements do not fit into the {left} bytes left", pos)
+        if not depth:
+            raise _too_deep(pos)
+        return elements(data, pos + 4, depth - 1, count)
+
+    return unpack_array
 
 
-def _unpack_optional(schema: Schema, unpacker: Source, depth: int) -> Any:
-    if not _unpack_bool(schema, unpacker, depth):
-        return None
-    element = schema[1]
-    offset = unpacker.get_position() - 4
-    return UNPACK[element[0]](element, unpacker, _deeper(depth, offset))
+def _optional(schema: Schema, make: Unpacking) -> Unpack:
+    unpack_one = make(schema[1])
+
+    def unpack_optional(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
+        there, end = unpack_flag(data, pos, depth)
+        if not there:
+            return None, end
+        if not depth:
+            raise _too_deep(pos)
+        return unpack_one(data, end, depth - 1)
+
+    return unpack_optional
 
 
-def _unpack_linked_list(schema: Schema, unpacker: Source, depth: int) -> list[Any]:
+def _linked_list(schema: Schema, make: Unpacking) -> Unpack:
     _, node, nonempty = schema
-    depth = _deeper(depth, unpacker.get_position())
-    items: list[Any] = []
-    try:
-        while (nonempty and not items) or _unpack_bool(schema, unpacker, depth):
-            items.append(_unpack_struct(node, unpacker, depth))
-    except XdrError as error:
-        error.within(f"[{len(items)}]")
-        raise
-    return items
+    unpack_node = make(node)
+
+    def unpack_linked_list(data: bytes, pos: int, depth: int) -> tuple[list[Any], int]:
+        if not depth:
+            raise _too_deep(pos)
+        depth -= 1
+        items: list[Any] = []
+        more = nonempty
+        try:
+            if not more:
+                more, pos = unpack_flag(data, pos, depth)
+            while more:
+                item, pos = unpack_node(data, pos, depth)
+                items.append(item)
+                more, pos = unpack_flag(data, pos, depth)
+        except XdrError as error:
+            error.within(f"[{len(items)}]")
+            raise
+        return items, pos
+
+    return unpack_linked_list
 
 
-def _unpack_struct(schema: Schema, unpacker: Source, depth: int) -> Any:
+Part: TypeAlias = tuple[Any, int, int, list[tuple[int, dict[int, Any]]], list[Unpack], Any]
+"""a run of fields: how it is read, its size, its first field, what words of it mean, its fields one
+by one, and what follows its count; or a single field, and ``None``"""
+
+
+def _struct(schema: Schema, make: Unpacking) -> Unpack:
     _, cls, names, fields = schema
-    values: list[Any] = []
-    try:
-        for field in fields:
-            values.append(UNPACK[field[0]](field, unpacker, depth))
-    except XdrError as error:
-        error.within(names[len(values)])
-        raise
-    return cls(*values)
+    parts: list[Part] = []
+
+    def unpack_struct(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
+        values: list[Any] = []
+        try:
+            for read, size, first, tables, singles, unpack_rest in parts:
+                if read is not None:
+                    try:
+                        values += read(data, pos)
+                        for at, table in tables:
+                            values[at] = table[values[at]]
+                    except (StructError, KeyError):  # the walk finds out which field it is
+                        del values[first:]
+                    else:
+                        pos += size
+                        if unpack_rest is not None:
+                            value, pos = unpack_rest(data, pos, values.pop())
+                            values.append(value)
+                        continue
+                for unpack_one in singles:
+                    value, pos = unpack_one(data, pos, depth)
+                    values.append(value)
+        except XdrError as error:
+            error.within(names[len(values)])
+            raise
+        return cls(*values), pos
+
+    make.known[id(schema)] = unpack_struct
+    parts += _parts(fields, make)
+    return unpack_struct
 
 
-def _unpack_union(schema: Schema, unpacker: Source, depth: int) -> Any:
-    _, name, tag, discriminant, cases, default, _ = schema
-    try:
-        label = UNPACK[discriminant[0]](discriminant, unpacker, depth)
-        arm = cases.get(label, default)
-        if arm is None:
-            if unpacker.lenient:
-                return UnknownArm(int(label))
-            raise XdrError(f"{name} has no case {label!r}", unpacker.get_position() - 4)
-    except XdrError as error:
-        error.within(tag)
-        raise
-    cls, payload_name, payload, carries = arm
-    depth = _deeper(depth, unpacker.get_position() - 4)  # an arm may hold the union itself
-    keywords = {tag: label} if carries else {}
-    if payload_name is None:
-        return cls(**keywords)
-    try:
-        return cls(UNPACK[payload[0]](payload, unpacker, depth), **keywords)
-    except XdrError as error:
-        error.within(payload_name)
-        raise
+def _parts(fields: list[Schema], make: Unpacking) -> list[Part]:
+    parts: list[Part] = []
+    for first, stop, form, is_counted in runs_of(fields, opaques=not make.buffers):
+        singles = [make(field) for field in fields[first:stop]]
+        if form is None:
+            parts.append((None, 0, first, [], singles, None))
+            continue
+        found = [(at, table_of(fields[at])) for at in range(first, stop)]
+        tables = [(at, table) for at, table in found if table is not None]
+        unpack_rest = behind_count(fields[stop - 1], make.buffers) if is_counted else None
+        parts.append((form.unpack_from, form.size, first, tables, singles, unpack_rest))
+    return parts
 
 
-def _unpack_arguments(schema: Schema, unpacker: Source, depth: int) -> tuple[Any, ...]:
+def _arguments(schema: Schema, make: Unpacking) -> Unpack:
     fields = schema[1]
     if len(fields) == 1:
-        return (UNPACK[fields[0][0]](fields[0], unpacker, depth),)
-    values: list[Any] = []
-    try:
-        for field in fields:
-            values.append(UNPACK[field[0]](field, unpacker, depth))
-    except XdrError as error:
-        error.within(f"[{len(values)}]")
-        raise
-    return tuple(values)
+        unpack_one = make(fields[0])
+
+        def unpack_argument(data: bytes, pos: int, depth: int) -> tuple[tuple[Any], int]:
+            value, pos = unpack_one(data, pos, depth)
+            return (value,), pos
+
+        return unpack_argument
+    names = [f"[{index}]" for index in range(len(fields))]
+    return _struct((s.STRUCT, lambda *values: values, names, fields), make)
 
 
-def _unpack_custom(schema: Schema, unpacker: Source, depth: int) -> Any:
+def _union(schema: Schema, make: Unpacking) -> Unpack:
+    _, name, tag, discriminant, cases, default, by_class = schema
+    lenient = make.lenient
+    arms: dict[int, Any] = {}
+
+    def unpack_union(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
+        try:
+            label, pos = unpack_label(data, pos, depth)
+            arm = arms.get(label, other)
+            if arm is None:
+                if lenient:
+                    return UnknownArm(int(label)), pos
+                raise XdrError(f"{name} has no case {label!r}", pos - 4)
+        except XdrError as error:
+            error.within(tag)
+            raise
+        if not depth:  # an arm may hold the union itself
+            raise _too_deep(pos - 4)
+        cls, payload_name, carries, unpack_payload = arm
+        keywords = {tag: label} if carries else {}
+        if payload_name is None:
+            return cls(**keywords), pos
+        try:
+            value, pos = unpack_payload(data, pos, depth - 1)
+            return cls(value, **keywords), pos
+        except XdrError as error:
+            error.within(payload_name)
+            raise
+
+    make.known[id(schema)] = unpack_union
+    unpack_label = make(discriminant)
+    made = {
+        cls: (cls, payload_name, carries, make(payload))
+        for cls, payload_name, payload, carries in by_class.values()
+    }
+    other = None if default is None else made[default[0]]
+    arms |= {label: made[arm[0]] for label, arm in cases.items()}
+    return unpack_union
+
+
+def _custom(schema: Schema, make: Unpacking) -> Unpack:
     hook = schema[1]
-    if hook.designator is not None:
-        supplied = s.schema_of(hook.designator)
-        return UNPACK[supplied[0]](supplied, unpacker, depth)
-    start = unpacker.get_position()
-    value, end = unpack_custom(hook, unpacker.get_buffer(), start, unpacker.lenient)
-    unpacker.set_position(end)
-    return value
+    lenient, buffers = make.lenient, make.buffers
+
+    def unpack_hooked(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
+        if hook.designator is not None:
+            return _supplied(hook.designator, lenient, buffers)(data, pos, depth)
+        return unpack_custom(hook, data, pos, lenient)
+
+    return unpack_hooked
 
 
-def _deeper(depth: int, offset: int) -> int:
-    if not depth:
-        raise XdrError(f"nested more than {MAX_DEPTH} deep", offset)
-    return depth - 1
-
-
-UNPACK: dict[int, Callable[..., Any]] = {
-    s.VOID: _unpack_void,
-    s.INT: _unpack_int,
-    s.UNSIGNED_INT: _unpack_unsigned_int,
-    s.HYPER: _scalar(Source.unpack_hyper, 8),
-    s.UNSIGNED_HYPER: _scalar(Source.unpack_uhyper, 8),
-    s.FLOAT: _scalar(Source.unpack_float, 4),
-    s.DOUBLE: _scalar(Source.unpack_double, 8),
-    s.QUADRUPLE: _unpack_quadruple,
-    s.BOOL: _unpack_bool,
-    s.ENUM: _unpack_enum,
-    s.FIXED_OPAQUE: _unpack_fixed_opaque,
-    s.OPAQUE: _unpack_opaque,
-    s.STRING: _unpack_string,
-    s.FIXED_ARRAY: _unpack_fixed_array,
-    s.ARRAY: _unpack_array,
-    s.OPTIONAL: _unpack_optional,
-    s.LINKED_LIST: _unpack_linked_list,
-    s.STRUCT: _unpack_struct,
-    s.UNION: _unpack_union,
-    s.ARGUMENTS: _unpack_arguments,
-    s.CUSTOM: _unpack_custom,
+_MAKERS: dict[int, Callable[[Schema, Unpacking], Unpack]] = {
+    **dict.fromkeys(TYPECODES, lambda schema, make: number(schema)),
+    **dict.fromkeys(COUNTED, lambda schema, make: counted(schema, make.buffers)),
+    s.VOID: lambda schema, make: unpack_void,
+    s.QUADRUPLE: lambda schema, make: unpack_quadruple,
+    s.BOOL: lambda schema, make: unpack_flag,
+    s.ENUM: lambda schema, make: enum(schema, make.lenient),
+    s.FIXED_OPAQUE: lambda schema, make: fixed_opaque(schema, make.buffers),
+    s.FIXED_ARRAY: _fixed_array,
+    s.ARRAY: _array,
+    s.OPTIONAL: _optional,
+    s.LINKED_LIST: _linked_list,
+    s.STRUCT: _struct,
+    s.UNION: _union,
+    s.ARGUMENTS: _arguments,
+    s.CUSTOM: _custom,
 }
