@@ -18,7 +18,7 @@ from typing import Any
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import KEEP_ALIVE, Opener
+from rpcserver.clients.opening import KEEP_ALIVE, Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     FIRST_RETRY,
@@ -99,10 +99,7 @@ class AsyncChannel(ABC):
         seconds = self.timeout if timeout is None else timeout
 
         async def once() -> Any:
-            pending = self._engine.begin(
-                version, procedure, arguments, resend=resend, lenient=lenient
-            )
-            self._engine.forget(pending)  # until it is sent
+            pending = self._begin(version, procedure, arguments, resend, lenient)
             if oneway:
                 await self._send(await self.connect(connect_timeout), pending.message)
                 return None
@@ -150,6 +147,19 @@ class AsyncChannel(ABC):
                     raise NotReached(f"{self.endpoint}: the channel was closed")
                 self._transport = transport
             return self._transport
+
+    def _begin(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        resend: bool,
+        lenient: bool,
+    ) -> PendingCall:
+        pending = self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
+        self._engine.forget(pending)  # until it is sent
+        check_size(self.endpoint, pending.message)
+        return pending
 
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from rpcserver.clients.batch import Batch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.opening import Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     LAST_BACK_OFF,
@@ -92,8 +92,8 @@ class BlockingChannel:
         xid, until its time is over. ``lenient``: take replies that break record marking or are
         padded too far, and numbers and labels that the ``.x`` has not.
 
-        Raises ``NotReached``, ``TimedOut``, ``Refused`` or ``BadReply``, and ``XdrError`` for
-        arguments that the procedure refuses.
+        Raises ``NotReached``, ``TimedOut``, ``Refused`` or ``BadReply``, ``XdrError`` for
+        arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         pending = self._begin(version, procedure, arguments, resend, lenient)
@@ -185,7 +185,8 @@ class BlockingChannel:
                 version, procedure, arguments, resend=resend, lenient=lenient
             )
             self._engine.forget(pending)  # until it is sent
-            return pending
+        check_size(self.endpoint, pending.message)
+        return pending
 
     def _attempt(self, calls: Sequence[PendingCall], deadline: float) -> None:
         """Send calls over the connection that is open, and wait until all are done."""
