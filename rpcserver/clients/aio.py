@@ -10,13 +10,15 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
+from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
 from rpcserver.clients.opening import KEEP_ALIVE, Opener, check_size
 from rpcserver.clients.resending import (
@@ -91,18 +93,19 @@ class AsyncChannel(ABC):
         oneway: bool = False,
         resend: bool = False,
         lenient: bool = False,
+        batch: AsyncBatch | None = None,
     ) -> Any:
         """Call the procedure and return its result.
 
         The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
+        begin = partial(self._begin, version, procedure, arguments, resend, lenient, oneway)
+        if batch is not None:
+            return begin()
         seconds = self.timeout if timeout is None else timeout
 
         async def once() -> Any:
-            pending = self._begin(version, procedure, arguments, resend, lenient)
-            if oneway:
-                await self._send(await self.connect(connect_timeout), pending.message)
-                return None
+            pending = begin()
             await self._call(pending, connect_timeout)
             return pending.result()
 
@@ -124,6 +127,19 @@ class AsyncChannel(ABC):
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
         self._closed = True
         self.lost(self._transport, NotReached(f"{self.endpoint}: the channel was closed"))
+
+    def batch(self, timeout: float | None = None) -> AsyncBatch:
+        """Calls that are sent together when ``async with`` is left, which waits for all replies.
+
+        ``timeout``: seconds for all of them, by default the channel's.
+        """
+        return AsyncBatch(self, self.timeout if timeout is None else timeout)
+
+    async def exchange(self, calls: Iterable[PendingCall], timeout: float) -> None:
+        """Send calls, and wait until all are done, or for ``timeout`` seconds."""
+        with suppress(TimeoutError):  # each call says so for itself
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(self._call(each, None) for each in calls))
 
     def answer_calls(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
         """Have the calls answered that the server makes over this connection: ``answer(record)``
@@ -155,9 +171,11 @@ class AsyncChannel(ABC):
         arguments: tuple[Any, ...],
         resend: bool,
         lenient: bool,
+        oneway: bool,
     ) -> PendingCall:
         pending = self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
         self._engine.forget(pending)  # until it is sent
+        pending.oneway = oneway
         check_size(self.endpoint, pending.message)
         return pending
 
@@ -178,6 +196,10 @@ class AsyncChannel(ABC):
 
     async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
         transport = await self.connect(connect_timeout)
+        if pending.oneway:
+            await self._send(transport, pending.message)
+            pending.sent()
+            return
         for _ in range(MAX_DAMAGED + 1):
             self._engine.again(pending)
             answered = asyncio.get_running_loop().create_future()

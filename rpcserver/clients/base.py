@@ -96,20 +96,16 @@ class BlockingChannel:
         arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        pending = self._begin(version, procedure, arguments, resend, lenient)
+        pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
         if batch is not None:
             return pending
-        if oneway:
-            self._open(deadline, connect_timeout)
-            self._send([pending.message], deadline)
-            return None
         try:
             self.exchange([pending], deadline, connect_timeout)
             return pending.result()
         except AuthError as error:
             if not self._engine.flavor.refused(error.stat):
                 raise
-        pending = self._begin(version, procedure, arguments, resend, lenient)
+        pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
         self.exchange([pending], deadline, connect_timeout)
         return pending.result()
 
@@ -179,12 +175,14 @@ class BlockingChannel:
         arguments: tuple[Any, ...],
         resend: bool,
         lenient: bool,
+        oneway: bool,
     ) -> PendingCall:
         with self._changed:
             pending = self._engine.begin(
                 version, procedure, arguments, resend=resend, lenient=lenient
             )
             self._engine.forget(pending)  # until it is sent
+        pending.oneway = oneway
         check_size(self.endpoint, pending.message)
         return pending
 
@@ -192,10 +190,14 @@ class BlockingChannel:
         """Send calls over the connection that is open, and wait until all are done."""
         with self._changed:
             for pending in calls:
-                self._engine.again(pending)
+                if not pending.oneway:
+                    self._engine.again(pending)
         self._send([pending.message for pending in calls], deadline)
         for pending in calls:
-            self._wait(pending, deadline)
+            if pending.oneway:
+                pending.sent()
+            else:
+                self._wait(pending, deadline)
 
     def _wait(self, pending: PendingCall, deadline: float) -> None:
         """Until ``pending`` is done: read, or sleep while another caller reads for all."""
