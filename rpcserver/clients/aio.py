@@ -120,6 +120,8 @@ class AsyncChannel(ABC):
         except TimeoutError as error:
             if isinstance(error, CallError):
                 raise
+            if self._transport is None:
+                raise NotReached(f"{self.endpoint}: no connection in time") from None
             name = procedure.name or "NULL"
             raise TimedOut(f"{self.endpoint}: no answer to {name} in time") from None
 
