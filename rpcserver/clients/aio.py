@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
+from rpcserver.clients.aio_protocols import Datagrams, Records
 from rpcserver.clients.base import CONNECT_TIMEOUT, TIMEOUT
 from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
@@ -28,11 +29,10 @@ from rpcserver.clients.resending import (
     LAST_RETRY,
     MAX_DAMAGED,
     MAX_UNMARKED,
-    not_reached,
     pauses,
     went_nowhere,
 )
-from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
+from rpcserver.errors import AuthError, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
@@ -298,7 +298,7 @@ class AsyncStreamChannel(AsyncChannel):
         self._writable = asyncio.Event()
         self._writable.set()
         transport, _ = await loop.create_connection(
-            lambda: _Records(self, self._writable, RecordReader(self.max_record)), sock=sock
+            lambda: Records(self, self._writable, RecordReader(self.max_record)), sock=sock
         )
         return transport
 
@@ -314,7 +314,7 @@ class AsyncDatagramChannel(AsyncChannel):
     """
 
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=sock)
+        transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(self), sock=sock)
         return transport
 
     async def _exchange(
@@ -328,58 +328,6 @@ class AsyncDatagramChannel(AsyncChannel):
 
     async def _send(self, transport: Any, message: bytes) -> None:
         transport.sendto(message)
-
-
-class _Records(asyncio.Protocol):
-    def __init__(
-        self, channel: AsyncStreamChannel, writable: asyncio.Event, reader: RecordReader
-    ) -> None:
-        self._channel = channel
-        self._writable = writable
-        self._reader = reader
-        self._looks = 0
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for record in self._reader.feed(data):
-                self._channel.received(self._transport, record)
-            self._looks = self._channel.received_unmarked(self._reader, self._looks)
-        except RecordError as error:
-            self._channel.lost(self._transport, BadReply(f"{self._channel.endpoint}: {error}"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._writable.set()
-        reason = "the server closed the connection" if exc is None else _reason(exc)
-        self._channel.lost(self._transport, NotReached(f"{self._channel.endpoint}: {reason}"))
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, channel: AsyncChannel) -> None:
-        self._channel = channel
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._channel.received(self._transport, data)
-
-    def error_received(self, exc: OSError) -> None:  # type: ignore[override]
-        self._channel.lost(self._transport, not_reached(self._channel.endpoint, exc))
-
-
-def _reason(error: Exception) -> object:
-    return getattr(error, "strerror", None) or error
 
 
 def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:
