@@ -39,6 +39,7 @@ def tcp(handle: Callable[[Any], None]) -> Iterator[Endpoint]:
                 stream = wire.Stream.__new__(wire.Stream)
                 stream.socket = connection
                 connection.settimeout(5)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     handle(stream)
                 except (EOFError, OSError):
