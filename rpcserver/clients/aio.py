@@ -9,16 +9,19 @@ import asyncio
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
+from rpcserver.clients.aio_protocols import Datagrams, Records
 from rpcserver.clients.base import CONNECT_TIMEOUT
+from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.opening import Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     FIRST_RETRY,
@@ -26,11 +29,10 @@ from rpcserver.clients.resending import (
     LAST_RETRY,
     MAX_DAMAGED,
     MAX_UNMARKED,
-    not_reached,
     pauses,
     went_nowhere,
 )
-from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
+from rpcserver.errors import AuthError, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
@@ -91,21 +93,19 @@ class AsyncChannel(ABC):
         oneway: bool = False,
         resend: bool = False,
         lenient: bool = False,
+        batch: AsyncBatch | None = None,
     ) -> Any:
         """Call the procedure and return its result.
 
         The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
+        begin = partial(self._begin, version, procedure, arguments, resend, lenient, oneway)
+        if batch is not None:
+            return begin()
         seconds = self.timeout if timeout is None else timeout
 
         async def once() -> Any:
-            pending = self._engine.begin(
-                version, procedure, arguments, resend=resend, lenient=lenient
-            )
-            self._engine.forget(pending)  # until it is sent
-            if oneway:
-                await self._send(await self.connect(connect_timeout), pending.message)
-                return None
+            pending = begin()
             await self._call(pending, connect_timeout)
             return pending.result()
 
@@ -120,6 +120,8 @@ class AsyncChannel(ABC):
         except TimeoutError as error:
             if isinstance(error, CallError):
                 raise
+            if self._transport is None:
+                raise NotReached(f"{self.endpoint}: no connection in time") from None
             name = procedure.name or "NULL"
             raise TimedOut(f"{self.endpoint}: no answer to {name} in time") from None
 
@@ -127,6 +129,19 @@ class AsyncChannel(ABC):
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
         self._closed = True
         self.lost(self._transport, NotReached(f"{self.endpoint}: the channel was closed"))
+
+    def batch(self, timeout: float | None = None) -> AsyncBatch:
+        """Calls that are sent together when ``async with`` is left, which waits for all replies.
+
+        ``timeout``: seconds for all of them, by default the channel's.
+        """
+        return AsyncBatch(self, self.timeout if timeout is None else timeout)
+
+    async def exchange(self, calls: Iterable[PendingCall], timeout: float) -> None:
+        """Send calls, and wait until all are done, or for ``timeout`` seconds."""
+        with suppress(TimeoutError):  # each call says so for itself
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(self._call(each, None) for each in calls))
 
     def answer_calls(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
         """Have the calls answered that the server makes over this connection: ``answer(record)``
@@ -151,6 +166,21 @@ class AsyncChannel(ABC):
                 self._transport = transport
             return self._transport
 
+    def _begin(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        resend: bool,
+        lenient: bool,
+        oneway: bool,
+    ) -> PendingCall:
+        pending = self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
+        self._engine.forget(pending)  # until it is sent
+        pending.oneway = oneway
+        check_size(self.endpoint, pending.message)
+        return pending
+
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""
         waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
@@ -168,6 +198,10 @@ class AsyncChannel(ABC):
 
     async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
         transport = await self.connect(connect_timeout)
+        if pending.oneway:
+            await self._send(transport, pending.message)
+            pending.sent()
+            return
         for _ in range(MAX_DAMAGED + 1):
             self._engine.again(pending)
             answered = asyncio.get_running_loop().create_future()
@@ -264,7 +298,7 @@ class AsyncStreamChannel(AsyncChannel):
         self._writable = asyncio.Event()
         self._writable.set()
         transport, _ = await loop.create_connection(
-            lambda: _Records(self, self._writable, RecordReader(self.max_record)), sock=sock
+            lambda: Records(self, self._writable, RecordReader(self.max_record)), sock=sock
         )
         return transport
 
@@ -280,7 +314,7 @@ class AsyncDatagramChannel(AsyncChannel):
     """
 
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=sock)
+        transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(self), sock=sock)
         return transport
 
     async def _exchange(
@@ -294,58 +328,6 @@ class AsyncDatagramChannel(AsyncChannel):
 
     async def _send(self, transport: Any, message: bytes) -> None:
         transport.sendto(message)
-
-
-class _Records(asyncio.Protocol):
-    def __init__(
-        self, channel: AsyncStreamChannel, writable: asyncio.Event, reader: RecordReader
-    ) -> None:
-        self._channel = channel
-        self._writable = writable
-        self._reader = reader
-        self._looks = 0
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for record in self._reader.feed(data):
-                self._channel.received(self._transport, record)
-            self._looks = self._channel.received_unmarked(self._reader, self._looks)
-        except RecordError as error:
-            self._channel.lost(self._transport, BadReply(f"{self._channel.endpoint}: {error}"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._writable.set()
-        reason = "the server closed the connection" if exc is None else _reason(exc)
-        self._channel.lost(self._transport, NotReached(f"{self._channel.endpoint}: {reason}"))
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, channel: AsyncChannel) -> None:
-        self._channel = channel
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._channel.received(self._transport, data)
-
-    def error_received(self, exc: OSError) -> None:  # type: ignore[override]
-        self._channel.lost(self._transport, not_reached(self._channel.endpoint, exc))
-
-
-def _reason(error: Exception) -> object:
-    return getattr(error, "strerror", None) or error
 
 
 def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:

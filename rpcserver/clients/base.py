@@ -18,7 +18,7 @@ from typing import Any
 
 from rpcserver.clients.batch import Batch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.opening import Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     LAST_BACK_OFF,
@@ -88,24 +88,20 @@ class BlockingChannel:
         xid, until its time is over. ``lenient``: take replies that break record marking or are
         padded too far, and numbers and labels that the ``.x`` has not.
 
-        Raises ``NotReached``, ``TimedOut``, ``Refused`` or ``BadReply``, and ``XdrError`` for
-        arguments that the procedure refuses.
+        Raises ``NotReached``, ``TimedOut``, ``Refused`` or ``BadReply``, ``XdrError`` for
+        arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        pending = self._begin(version, procedure, arguments, resend, lenient)
+        pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
         if batch is not None:
             return pending
-        if oneway:
-            self._open(deadline, connect_timeout)
-            self._send([pending.message], deadline)
-            return None
         try:
             self.exchange([pending], deadline, connect_timeout)
             return pending.result()
         except AuthError as error:
             if not self._engine.flavor.refused(error.stat):
                 raise
-        pending = self._begin(version, procedure, arguments, resend, lenient)
+        pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
         self.exchange([pending], deadline, connect_timeout)
         return pending.result()
 
@@ -175,22 +171,29 @@ class BlockingChannel:
         arguments: tuple[Any, ...],
         resend: bool,
         lenient: bool,
+        oneway: bool,
     ) -> PendingCall:
         with self._changed:
             pending = self._engine.begin(
                 version, procedure, arguments, resend=resend, lenient=lenient
             )
             self._engine.forget(pending)  # until it is sent
-            return pending
+        pending.oneway = oneway
+        check_size(self.endpoint, pending.message)
+        return pending
 
     def _attempt(self, calls: Sequence[PendingCall], deadline: float) -> None:
         """Send calls over the connection that is open, and wait until all are done."""
         with self._changed:
             for pending in calls:
-                self._engine.again(pending)
+                if not pending.oneway:
+                    self._engine.again(pending)
         self._send([pending.message for pending in calls], deadline)
         for pending in calls:
-            self._wait(pending, deadline)
+            if pending.oneway:
+                pending.sent()
+            else:
+                self._wait(pending, deadline)
 
     def _wait(self, pending: PendingCall, deadline: float) -> None:
         """Until ``pending`` is done: read, or sleep while another caller reads for all."""

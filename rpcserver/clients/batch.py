@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 from rpcserver.errors import CallError, TimedOut, UsageError
 from rpcserver.rpc.calls import PendingCall
 from rpcserver.rpc.version import using
 
-if TYPE_CHECKING:
-    from rpcserver.clients.base import BlockingChannel
-
 T = TypeVar("T")
 Arguments = ParamSpec("Arguments")
 
 
-class Batch:
-    """What ``BlockingChannel.batch`` gives."""
-
-    def __init__(self, channel: BlockingChannel, timeout: float) -> None:
+class _AnyBatch:
+    def __init__(self, channel: Any, timeout: float) -> None:
         self._channel = channel
         self._timeout = timeout
         self._calls: list[PendingCall] = []
+
+    def _begun(self, method: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What a method of a client gives whose calls are kept for this batch."""
+        client: Any = getattr(method, "__self__", None)
+        if getattr(client, "_channel", None) is not self._channel:
+            raise UsageError(f"{method!r} is no method of a client on this channel")
+        again: Any = getattr(using(client, batch=self), getattr(method, "__name__", ""))
+        return again(*arguments, **named)
+
+    def _add(self, pending: PendingCall) -> BatchedCall[Any]:
+        self._calls.append(pending)
+        return BatchedCall(pending)
+
+
+class Batch(_AnyBatch):
+    """What ``BlockingChannel.batch`` gives."""
 
     def call(
         self,
@@ -37,13 +48,7 @@ class Batch:
         Raises ``XdrError`` for arguments that the procedure refuses, ``UsageError`` for what is
         no such method.
         """
-        client: Any = getattr(method, "__self__", None)
-        if getattr(client, "_channel", None) is not self._channel:
-            raise UsageError(f"{method!r} is no method of a client on this channel")
-        again: Any = getattr(using(client, batch=self), getattr(method, "__name__", ""))
-        pending: PendingCall = again(*arguments, **named)
-        self._calls.append(pending)
-        return BatchedCall(pending)
+        return self._add(self._begun(method, arguments, named))
 
     def __enter__(self) -> Self:
         return self
@@ -54,8 +59,37 @@ class Batch:
                 self._channel.exchange(self._calls, time.monotonic() + self._timeout)
 
 
+class AsyncBatch(_AnyBatch):
+    """What ``AsyncChannel.batch`` gives."""
+
+    def call(
+        self,
+        method: Callable[Arguments, Awaitable[T]],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> BatchedCall[T]:
+        """Have ``method``, a client's on this channel, called with ``arguments``: not awaited.
+
+        Raises what ``Batch.call`` does.
+        """
+        begun: Coroutine[Any, Any, PendingCall] = self._begun(method, arguments, named)
+        try:
+            begun.send(None)  # nothing is sent yet, so there is nothing to wait for
+        except StopIteration as done:
+            return self._add(done.value)
+        begun.close()
+        raise UsageError(f"{method!r} waits for something else than its call")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, error: object, *exc: object) -> None:
+        if error is None and self._calls:
+            await self._channel.exchange(self._calls, self._timeout)
+
+
 class BatchedCall(Generic[T]):
-    """A call of a ``Batch``."""
+    """A call of a batch."""
 
     def __init__(self, pending: PendingCall) -> None:
         self._pending = pending

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from rpcserver.clients import KEEP_ALIVE
-from rpcserver.errors import CallError, NotReached
+from rpcserver.errors import CallError, NotReached, UsageError
 from rpcserver.rpcbind.netid import Endpoint
 
 _PROBES = 6  # that many times without an answer, ten seconds apart
@@ -18,7 +18,19 @@ _PROBE_INTERVAL = 10
 PRIVILEGED_PORTS = range(600, 1024)
 """Those below belong to services that are known (bindresvport(3) begins there, too)."""
 
+MAX_UDP = 65_507
+"""Bytes that fit into a datagram (of IPv4; IPv6 would have room for 20 more)."""
+
 _TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+
+
+def check_size(endpoint: Endpoint, message: bytes) -> None:
+    """Raises ``UsageError`` for a call that no datagram has room for."""
+    if endpoint.transport == "udp" and len(message) > MAX_UDP:
+        raise UsageError(
+            f"{endpoint}: a call of {len(message)} bytes does not fit into a datagram, which has"
+            f" room for {MAX_UDP}: call it over TCP"
+        )
 
 
 class Find(Protocol):

@@ -42,7 +42,7 @@ class PendingCall:
     returns what came back or raises it.
 
     ``resend``: it may be sent again. ``lenient``: its result may be padded too far, and have
-    numbers and labels that its type has not.
+    numbers and labels that its type has not. ``oneway``: no reply is waited for.
     """
 
     __slots__ = (
@@ -52,6 +52,7 @@ class PendingCall:
         "error",
         "lenient",
         "message",
+        "oneway",
         "procedure",
         "resend",
         "xid",
@@ -69,6 +70,7 @@ class PendingCall:
         self.xid = xid
         self.resend = resend
         self.lenient = lenient
+        self.oneway = False
         self.procedure = procedure
         self.message = message
         self.done = False
@@ -96,6 +98,10 @@ class PendingCall:
         """End the call without a reply."""
         self.done = True
         self.error = error
+
+    def sent(self) -> None:
+        """End a call that waits for no reply."""
+        self.done = True
 
     def reset(self) -> None:
         """Forget how it ended."""

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Self, TypeAlias, TypeVar
 
 from rpcserver.errors import (
+    AuthError,
     BadReply,
     CallError,
     NotReached,
@@ -62,16 +63,22 @@ class Rpcbind:
 
         The host may be a wildcard: the one that was asked is meant.
         """
+
+        def getport(pmap: PmapVersClient) -> str:
+            return _anywhere(pmap.getport(Mapping(prog, vers, PROTS.get(netid, 0), 0)))
+
         if netid == self.endpoint.netid:
-            address = self._ask(
-                lambda rpcb: rpcb.getaddr(Rpcb(prog, vers, netid, "", "")),
-                lambda pmap: _anywhere(pmap.getport(Mapping(prog, vers, PROTS.get(netid, 0), 0))),
-            )
+            wanted = Rpcb(prog, vers, netid, "", "")
+            address = self._ask(lambda rpcb: rpcb.getaddr(wanted), getport)
         else:
             # GETADDR answers for the transport that it is asked over, and for no other.
-            found = [each for each in self.dump() if (each.prog, each.netid) == (prog, netid)]
-            found.sort(key=lambda each: each.vers == vers)
-            address = found[-1].address if found else ""
+            try:
+                address = self._ask(lambda rpcb: _listed(rpcb, prog, vers, netid), getport)
+            except AuthError:
+                # Who may be somebody else gets no list over UDP, but a port.
+                if netid not in PROTS:
+                    raise
+                address = getport(self._pmap)
         return self._checked(netid, address) if address else None
 
     def dump(self) -> list[Registration]:
@@ -170,6 +177,14 @@ class Rpcbind:
 
     def __exit__(self, *exc: object) -> None:
         self._channel.close()
+
+
+def _listed(rpcb: _RpcbClient, prog: int, vers: int, netid: str) -> str:
+    """The address over ``netid`` among all that is registered; empty for none."""
+    entries = [each.rpcb_map for each in rpcb.dump()]
+    found = [each for each in entries if (each.r_prog, each.r_netid) == (prog, netid)]
+    found.sort(key=lambda each: each.r_vers == vers)
+    return found[-1].r_addr if found else ""
 
 
 def _anywhere(port: int) -> str:

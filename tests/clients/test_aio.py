@@ -33,22 +33,26 @@ class AsyncEcho(rpc.AsyncClient, version=ECHO_V2):
     async def fail(self, how: int) -> None:
         return await self._call(ECHO_V2.FAIL, how)
 
+    async def twice(self, number: int) -> int:
+        await asyncio.sleep(0)
+        return await self.add(number, number)
+
 
 def run(main: Coroutine[Any, Any, Any]) -> None:
     asyncio.run(asyncio.wait_for(main, 30))
 
 
-@pytest.mark.parametrize(
-    "listen",
-    [
-        "tcp://127.0.0.1:0",
-        "udp://127.0.0.1:0",
-        "tcp://[::1]:0",
-        "udp://[::1]:0",
-        "unix://{}/sock",
-        "unixgram://{}/sock",
-    ],
-)
+PLACES = [
+    "tcp://127.0.0.1:0",
+    "udp://127.0.0.1:0",
+    "tcp://[::1]:0",
+    "udp://[::1]:0",
+    "unix://{}/sock",
+    "unixgram://{}/sock",
+]
+
+
+@pytest.mark.parametrize("listen", PLACES)
 def test_calls(listen: str, tmp_path: Path) -> None:
     async def main(url: str) -> None:
         async with aio.connect(AsyncEcho, url) as client:
@@ -86,6 +90,57 @@ def test_many_calls_share_a_connection() -> None:
         assert server.stats().requests == 1
 
 
+@pytest.mark.parametrize("listen", PLACES)
+def test_a_batch_is_sent_together(listen: str, tmp_path: Path) -> None:
+    async def main(url: str) -> None:
+        async with aio.connect(AsyncEcho, url) as client:
+            async with client.channel.batch() as batch:
+                sums = [batch.call(client.add, n, b=1) for n in range(50)]
+                broken = batch.call(client.fail, 0)
+                with pytest.raises(errors.XdrError):
+                    batch.call(client.echo, "x" * 65)
+                with pytest.raises(errors.TimedOut):
+                    sums[0].result()  # not sent yet
+            assert [each.result() for each in sums] == list(range(1, 51))
+            with pytest.raises(errors.SystemErr):
+                broken.result()
+            async with client.channel.batch():
+                pass
+            with pytest.raises(errors.UsageError, match="no method of a client on this channel"):
+                client.channel.batch().call(asyncio.sleep, 1)
+            with pytest.raises(errors.UsageError, match="waits for something else"):
+                client.channel.batch().call(client.twice, 1)
+            assert await client.add(1, 1) == 2
+
+    with serve(Echo(), listen=[listen.format(tmp_path)], register=False) as server:
+        server.start()
+        run(main(server.endpoints[0]))
+
+
+def test_a_batch_has_one_time_and_its_calls_fail_together() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        records = [await record_of(reader) for _ in range(10)]
+        writer.write(answer(records[3], 3))
+        if not held:
+            held.extend(records)
+            await reader.read()
+        writer.close()
+
+    async def use(client: AsyncEcho) -> None:
+        for error in (errors.TimedOut, errors.NotReached):
+            async with client.channel.batch(timeout=0.2 if not held else 20) as batch:
+                calls = [batch.call(client.add, 1, 1) for _ in range(10)]
+            assert calls.pop(3).result() == 3
+            for call in calls:
+                with pytest.raises(error):
+                    call.result()
+            assert client.channel._waiting == {}
+            client.channel.lost(client.channel._transport, errors.NotReached())
+
+    held: list[bytes] = []
+    run(by_hand(handle, use))
+
+
 def test_oneway_calls_wait_for_nothing() -> None:
     class Told(Echo):
         @rpc.oneway
@@ -100,6 +155,12 @@ def test_oneway_calls_wait_for_nothing() -> None:
                 await rpc.using(client, oneway=True).fail(number)
             assert await client.add(2, 2) == 4
             assert told == [0, 1, 2, 3, 4]
+            async with client.channel.batch() as batch:
+                calls = [batch.call(rpc.using(client, oneway=True).fail, n) for n in range(5, 9)]
+                last = batch.call(client.add, 3, 3)
+            assert [each.result() for each in calls] == [None] * 4
+            assert last.result() == 6
+            assert told == list(range(9))
 
     with serve(Told(), register=False) as server:
         server.start()

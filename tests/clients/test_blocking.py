@@ -39,6 +39,7 @@ def tcp(handle: Callable[[Any], None]) -> Iterator[Endpoint]:
                 stream = wire.Stream.__new__(wire.Stream)
                 stream.socket = connection
                 connection.settimeout(5)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     handle(stream)
                 except (EOFError, OSError):
@@ -54,9 +55,19 @@ def tcp(handle: Callable[[Any], None]) -> Iterator[Endpoint]:
         thread.join()
 
 
-@pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "tcp://[::1]:0"])
-def test_calls(listen: str) -> None:
-    with serve(Echo(), listen=[listen], register=False) as server:
+PLACES = [
+    "tcp://127.0.0.1:0",
+    "udp://127.0.0.1:0",
+    "tcp://[::1]:0",
+    "udp://[::1]:0",
+    "unix://{}/sock",
+    "unixgram://{}/sock",
+]
+
+
+@pytest.mark.parametrize("listen", PLACES)
+def test_calls(listen: str, tmp_path: Path) -> None:
+    with serve(Echo(), listen=[listen.format(tmp_path)], register=False) as server:
         server.start()
         (url,) = server.endpoints
         with EchoClient(open_channel(parse_url(url))) as client:
@@ -238,9 +249,6 @@ def test_closing_wakes_who_waits() -> None:
         assert "closed" in str(caught[0])
 
 
-PLACES = ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "unix://{}/sock", "unixgram://{}/sock"]
-
-
 @pytest.mark.parametrize("listen", PLACES)
 def test_a_batch_is_sent_together(listen: str, tmp_path: Path) -> None:
     with serve(Echo(), listen=[listen.format(tmp_path)], register=False) as server:
@@ -294,3 +302,10 @@ def test_oneway_calls_wait_for_nothing(listen: str, tmp_path: Path) -> None:
             assert rpc.using(client, oneway=True).add(1, 1) is None  # its reply is nobody's
             assert client.add(2, 2) == 4
             assert sorted(told) == [0, 1, 2, 3, 4]
+            with client.channel.batch() as batch:  # and a last one that waits for all before it
+                calls = [batch.call(rpc.using(client, oneway=True).fail, n) for n in range(5, 9)]
+                last = batch.call(client.add, 3, 3)
+            assert [each.result() for each in calls] == [None] * 4
+            assert last.result() == 6
+            assert sorted(told) == list(range(9))
+            assert client.channel._engine.idle

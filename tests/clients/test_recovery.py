@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import pytest
 
 from rpcserver import aio, connect, errors, rpc, serve, using, xdr
-from rpcserver.clients.blocking import open_channel
 from rpcserver.clients.finding import given_endpoint, locate
 from rpcserver.clients.opening import PRIVILEGED_PORTS, Opener
 from rpcserver.clients.resending import pauses
@@ -175,22 +174,61 @@ def test_targets_that_make_no_sense(target: str, transport: str, why: str) -> No
         given_endpoint(target, transport)
 
 
-def test_the_time_to_connect_is_its_own() -> None:
-    """A listener whose queue is full lets nobody in."""
+@contextmanager
+def closing() -> Iterator[str]:
+    """A server that hangs up on the first call, and then lets nobody in: its queue is full."""
+    waiting = [socket.socket() for _ in range(8)]
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        place = Endpoint("tcp", *listener.getsockname())
-        waiting = [socket.socket() for _ in range(8)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(listener.getsockname())
-        begun = time.monotonic()
-        with pytest.raises(errors.NotReached, match="timed out"):
-            open_channel(place, timeout=20, connect_timeout=0.2)
-        assert time.monotonic() - begun < 10
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                for each in waiting:
+                    each.setblocking(False)
+                    each.connect_ex(listener.getsockname())
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield "tcp://{}:{}".format(*listener.getsockname())
+        thread.join()
         for each in waiting:
             each.close()
+
+
+def test_the_time_to_connect_is_its_own() -> None:
+    """A client's, or a call's, within the time of the call."""
+    with closing() as url, connect(EchoClient, url, timeout=20, connect_timeout=0.4) as client:
+        with pytest.raises(errors.NotReached, match="closed the connection"):
+            client.add(1, 1)
+        for options, limit in (({}, 0.4), ({"connect_timeout": 0.1}, 0.1), ({"timeout": 0.2}, 0.2)):
+            begun = time.monotonic()
+            with pytest.raises(errors.NotReached, match="timed out"):
+                using(client, **options).add(1, 1)
+            assert limit <= time.monotonic() - begun < 10
+        with pytest.raises(errors.NotReached, match="timed out"):
+            connect(EchoClient, url, timeout=20, connect_timeout=0.1)
+
+
+def test_the_time_to_connect_on_asyncio() -> None:
+    async def main(url: str) -> None:
+        async with aio.connect(AsyncEcho, url, timeout=20, connect_timeout=0.4) as client:
+            with pytest.raises(errors.NotReached, match="closed the connection"):
+                await client.add(1, 1)
+            for options, limit in (({}, 0.4), ({"connect_timeout": 0.1}, 0.1)):
+                begun = time.monotonic()
+                with pytest.raises(errors.NotReached, match="timed out"):
+                    await using(client, **options).add(1, 1)
+                assert limit <= time.monotonic() - begun < 10
+            with pytest.raises(errors.NotReached, match="no connection in time"):
+                await using(client, timeout=0.2).add(1, 1)
+            with pytest.raises(errors.NotReached, match="timed out"):
+                await aio.connect(AsyncEcho, url, timeout=20, connect_timeout=0.1)
+
+    with closing() as url:
+        asyncio.run(main(url))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="ports below 1024 need root")

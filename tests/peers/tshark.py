@@ -108,9 +108,9 @@ class Capture:
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
-    def malformed(self) -> list[str]:
+    def malformed(self, where: str = "frame") -> list[str]:
         """The packets that tshark finds malformed or in error, one line each; [] is good."""
-        fault = "_ws.malformed || _ws.expert.severity >= error"
+        fault = f"(_ws.malformed || _ws.expert.severity >= error) && ({where})"
         names = ("frame.number", "frame.protocols", "_ws.col.Info", "_ws.expert.message")
         return self._tshark(
             fault, "-T", "fields", *(word for name in names for word in ("-e", name))

@@ -67,6 +67,20 @@ def test_where_it_is(near: Namespace, far: Namespace, rpcbind: str) -> None:
 
 
 @pytest.mark.parametrize("rpcbind", ["system", "ours"])
+def test_one_host_is_asked_over_udp_alone(near: Namespace, far: Namespace, rpcbind: str) -> None:
+    source = f"""
+from rpcserver import connect
+from tests.rpc.echo import EchoClient
+for transport in ("tcp", "udp"):
+    how = {{"rpcbind": "udp://{THERE}:111", "transport": transport}}
+    with connect(EchoClient, "{THERE}", **how) as client:
+        print(client.channel.endpoint, client.add(20, 22))
+"""
+    with Rpcbind(far) if rpcbind == "system" else embedded(far), echo(far) as urls:
+        assert near.python(source).split() == [urls["tcp"], "42", urls["udp"], "42"]
+
+
+@pytest.mark.parametrize("rpcbind", ["system", "ours"])
 def test_a_call_that_is_passed_on(near: Namespace, far: Namespace, rpcbind: str) -> None:
     passing = Rpcbind(far, "-r") if rpcbind == "system" else embedded(far, "--forward-calls")
     with passing, echo(far) as urls:

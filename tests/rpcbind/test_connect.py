@@ -269,11 +269,14 @@ def test_a_second_server_steals_nothing(rpcbind: Embedded, who: Server) -> None:
 
 def test_the_dead_are_replaced(rpcbind: Embedded, who: Server) -> None:
     with Server(ServerEngine([Who()], server_flavors()), ["tcp://127.0.0.1:0"]) as dead:
-        register([WHO], map(parse_url, dead.endpoints), rpcbind=rpcbind.url)
+        late = register([WHO], map(parse_url, dead.endpoints), rpcbind=rpcbind.url)
     assert len(rpcbind.table.dump()) == 1
     undo = register([WHO], map(parse_url, who.endpoints), rpcbind=rpcbind.url)
     with connect(WhoClient, "localhost", rpcbind=rpcbind.url) as client:
         assert client.ask() == "tcp None"
+    there = rpcbind.table.dump()
+    late()  # what has another address is another's
+    assert rpcbind.table.dump() == there
     undo()
     assert rpcbind.table.dump() == []
 

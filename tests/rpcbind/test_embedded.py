@@ -90,12 +90,6 @@ def test_statistics(ours: Namespace) -> None:
     assert table[5:10] == ["portmapper", "2", "tcp", "1", "0"], shown
 
 
-def test_forwarding_is_off(ours: Namespace) -> None:
-    with instance(ours):
-        asked = rpcinfo(ours, "-b", str(PROG), "1")
-        assert HERE not in asked.stdout
-
-
 def test_the_same_answers_as_the_systems() -> None:
     """To the same random sequences of calls, made by three users over three transports."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rpcserver.auth import server_flavors
-from rpcserver.errors import BadReply, GarbageArgs, NotReached, ProcUnavail, UsageError
+from rpcserver.errors import AuthError, BadReply, GarbageArgs, NotReached, ProcUnavail, UsageError
 from rpcserver.protocols.pmap_prot import Mapping, PmapVersService
 from rpcserver.protocols.rpcb_prot import Rpcb, RpcblistPtr, Rpcbvers4Service, RpList
 from rpcserver.rpc.call import Call, Peer
@@ -14,7 +14,7 @@ from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpcbind.lookup import Rpcbind
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.rpcbind.table import Registration
-from tests.rpcbind.memory import ROOT, TCP, TCP6, UDP, MemoryChannel, MemoryRpcbind
+from tests.rpcbind.memory import FAR_UDP, ROOT, TCP, TCP6, UDP, MemoryChannel, MemoryRpcbind
 
 PROG = 0x20000101
 PLACE = Endpoint("tcp", "127.0.0.1", 111)
@@ -65,7 +65,7 @@ def test_another_version(peer: Peer) -> None:
         ((2, 3), "tcp", ["4 getaddr", "3 getaddr"]),
         ((2,), "tcp", ["4 getaddr", "3 getaddr", "2 getport"]),
         ((2, 3, 4), "udp", ["4 dump"]),
-        ((2,), "udp", ["4 dump", "3 dump", "2 dump"]),
+        ((2,), "udp", ["4 dump", "3 dump", "2 getport"]),
     ],
 )
 def test_versions_of_rpcbind(spoken: tuple[int, ...], netid: str, called: list[str]) -> None:
@@ -77,6 +77,18 @@ def test_versions_of_rpcbind(spoken: tuple[int, ...], netid: str, called: list[s
     assert channel.called == called
     assert asked.find(PROG + 1, 1, netid) is None
     assert len(channel.called) == len(called) + 1, "what is not spoken is not tried again"
+
+
+def test_who_gets_no_list_gets_a_port() -> None:
+    """Over UDP, from another host."""
+    channel = filled().channel(FAR_UDP)
+    asked = Rpcbind(channel, Endpoint("udp", "198.51.100.2", 111))
+    found = asked.find(PROG, 1, "tcp")
+    assert found is not None and (found.transport, found.port) == ("tcp", 1025)
+    assert channel.called == ["4 dump", "2 getport"]
+    assert asked.find(PROG + 1, 1, "tcp") is None
+    with pytest.raises(AuthError):
+        asked.find(PROG, 1, "tcp6")
 
 
 def test_dump() -> None:
