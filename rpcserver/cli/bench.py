@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rpcserver
 from rpcserver import xdr
@@ -17,6 +15,9 @@ from rpcserver.cli.procedures import choose, values
 from rpcserver.errors import TimedOut
 from rpcserver.testing import load
 from rpcserver.testing.load import Report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 BAR = 40
 """Characters of the longest bar"""
@@ -121,6 +122,9 @@ def bench(
 
 
 def _bar(duration: float) -> Progress:
+    from rich.console import Console  # not for --help
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.fields[rate]:>12}"),

@@ -43,13 +43,20 @@ NULL = Procedure[None](0, "null", [], Void)
 
 
 class ServerEngine:
-    """Answers the calls for ``services`` with the flavors it is given.
+    """Answers the calls for ``services`` with the flavors it is given; ``clock`` is asked how long
+    plain calls take.
 
     Raises ``UsageError`` for two services of one version and for a method that cannot be called
     with the arguments of its procedure.
     """
 
-    def __init__(self, services: Sequence[Service], flavors: Sequence[ServerFlavor]) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        flavors: Sequence[ServerFlavor],
+        clock: Callable[[], float] = float,
+    ) -> None:
+        self._clock = clock
         self.flavors: Mapping[int, ServerFlavor] = {each.flavor: each for each in flavors}
         self.services = list(services)
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
@@ -133,7 +140,8 @@ class ServerEngine:
             for row, entry in self._entries.items()
             if not (entry.blocking or entry.asynchronous or entry.version._prog in self.access)
         ]
-        return PlainCalls(lines, self.counters, self.trailing_arguments, AUTH_NONE in self.flavors)
+        flavor_none = AUTH_NONE in self.flavors
+        return PlainCalls(lines, self.counters, self.trailing_arguments, flavor_none, self._clock)
 
     def resume(self, ran: Ran) -> Invocation:
         """What is left of a plain call: the method has run, and what came out waits."""

@@ -9,8 +9,7 @@ native codec has the same in C; a test holds the two equal.
 from __future__ import annotations
 
 import struct
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from rpcserver.errors import XdrError
@@ -69,11 +68,18 @@ class PythonPlainCalls:
     """``lines`` are the procedures whose calls may be plain.
 
     ``trailing``: bytes behind the arguments are overlooked. ``flavor_none``: AUTH_NONE is served.
+    ``clock`` gives seconds; the native one asks the system itself, as ``time.monotonic`` does.
     """
 
     def __init__(
-        self, lines: Sequence[Line], counters: Counters, trailing: bool, flavor_none: bool
+        self,
+        lines: Sequence[Line],
+        counters: Counters,
+        trailing: bool,
+        flavor_none: bool,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._lines = {
             _KEY.pack(0, 2, line.version._prog, line.version._vers, line.procedure.number): line
             for line in lines
@@ -89,7 +95,7 @@ class PythonPlainCalls:
 
         The offset behind the last, their replies, and if the last one's is still to be made, what
         came out of its method. It stops early when there are many replies, or the time
-        (``time.monotonic``) is after ``until``.
+        is after ``until``.
         """
         chunk = bytes(memoryview(data)[start:end])
         replies: list[bytes] = []
@@ -113,7 +119,7 @@ class PythonPlainCalls:
                 size += len(reply)
                 if size > BATCH:
                     break
-            if time.monotonic() > until:
+            if self._clock() > until:
                 break
         return start + position, b"".join(replies), ran
 
@@ -161,7 +167,7 @@ class PythonPlainCalls:
             return None
         if end != stop and not (self._trailing and end < stop):
             return None
-        begun = time.monotonic()
+        begun = self._clock()
         deadline = None if about.time_limit is None else begun + about.time_limit
         call = Call(
             about.peer,
@@ -176,7 +182,7 @@ class PythonPlainCalls:
             result = line.method(call, *arguments)
         except Exception as error:  # noqa: BLE001  others know what to do with it
             return line.entry, call, arguments, None, error, begun
-        seconds = time.monotonic() - begun
+        seconds = self._clock() - begun
         if seconds > SLOW:
             return line.entry, call, arguments, result, None, begun
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from rpcserver.xdr.codec import Codec, codec_of
-from rpcserver.xdr.schema import arguments_schema
+if TYPE_CHECKING:
+    from rpcserver.xdr.codec import Codec
 
 T = TypeVar("T")
 
@@ -35,11 +35,15 @@ class Procedure(Generic[T]):
     @cached_property
     def arguments_codec(self) -> Codec:
         """How the arguments travel, a tuple of them."""
-        return Codec(arguments_schema(self.arguments))
+        from rpcserver.xdr.codec import arguments_codec  # a module of types may not need it
+
+        return arguments_codec(self.arguments)
 
     @cached_property
     def result_codec(self) -> Codec:
         """How the result travels."""
+        from rpcserver.xdr.codec import codec_of
+
         return codec_of(self.result)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from rpcserver.servers.child import InChild
 
 def engine_for(services: Iterable[Service]) -> ServerEngine:
     """An engine with every flavor that is there, for threads of this process."""
-    engine = ServerEngine(list(services), server_flavors())
+    engine = ServerEngine(list(services), server_flavors(), time.monotonic)
     engine.counters.share(threading.Lock())
     return engine
 

@@ -12,11 +12,11 @@ from typing import Any
 from rpcserver.errors import NotReached, RecordError, UsageError
 from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpc.message import is_call
-from rpcserver.rpc.plain import BATCH, Ran
+from rpcserver.rpc.plain import Ran
 from rpcserver.rpc.record import frame
-from rpcserver.servers import sockets
 from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
+from rpcserver.servers.outgoing import Outgoing
 from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
 from rpcserver.xdr.codec import NATIVE
 
@@ -35,23 +35,20 @@ class MultiplexedStream(Stream):
         self._unanswered = False  # there may be calls among what was read
         self._any_record = False  # there was one since all was answered
         self._ahead: deque[bytes] = deque()  # some of them, when more had to be read
-        self._batch: list[bytes] = []
-        self._size = 0  # bytes in it
-        self._out: deque[memoryview] = deque()  # batches that the kernel did not take
-        self._queued = 0  # bytes in it
-        self._refused = 0.0  # when it did not
+        self._out = Outgoing(request, server.loop, self._taken, self._broken)
         self._in_flight = 0
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._clear = NATIVE and type(request) is socket.socket  # nothing of before is left
+        self._bare = NATIVE and type(request) is socket.socket
+        self._clear = self._bare  # nothing of before is left: ``exchange`` can begin anew
         server.loop.add_reader(request, self._readable)
         server.urgent.add(self)
 
     def check(self, now: float) -> None:
         """Close the connection if it is at the end of its time."""
-        if self._out:
-            if now >= self._refused + self.server.write_timeout:
+        if self._out.waits:
+            if now >= self._out.since + self.server.write_timeout:
                 self._fail(self.not_taken())
         elif not self._in_flight and not self._at_end:
             name, deadline = self.expires()
@@ -76,7 +73,7 @@ class MultiplexedStream(Stream):
 
     def send_message(self, message: bytes) -> None:
         """As ``callback.End`` has it; so are the others."""
-        if self._queued >= self.server.max_queued:
+        if self._out.queued >= self.server.max_queued:
             raise NotReached(f"{self.peer}: takes no more")
         self.server.loop.call_soon_threadsafe(self._send, frame(message))
 
@@ -91,7 +88,7 @@ class MultiplexedStream(Stream):
 
     def _send(self, data: bytes) -> None:
         if not self._closed:
-            self._put(data)
+            self._out.put(data)
             self._go_on()
 
     # --- events -------------------------------------------------------------------------------
@@ -109,7 +106,7 @@ class MultiplexedStream(Stream):
                 count, start, replies, ran = done
                 reader.room(server.scratch)
                 reader.start = start
-                self._put(replies)
+                self._out.put(replies)
             elif self._unanswered:  # this is for the replies among what comes
                 self._read_ahead()
                 return
@@ -163,7 +160,7 @@ class MultiplexedStream(Stream):
                 self.server.loop.call_soon_threadsafe(self._go_on)
                 break
         self._reader.keep()
-        self._flush()
+        self._out.flush()
         self._watch()
 
     def _take(self, until: float) -> tuple[Any, Ran | None]:
@@ -178,7 +175,7 @@ class MultiplexedStream(Stream):
                 reader.buffer, before, reader.end, self.about, until
             )
             self._any_record = self._any_record or reader.start != before
-            self._put(replies)
+            self._out.put(replies)
         return (None, ran) if ran is not None else (self._next(), None)
 
     def _begin(self, record: Any) -> Invocation | None:
@@ -195,7 +192,7 @@ class MultiplexedStream(Stream):
             if isinstance(reply, Invocation):
                 return reply
             outcome = b"" if reply is None else frame(reply)
-        self._put(outcome)
+        self._out.put(outcome)
         return None
 
     def _run(self, invocation: Invocation) -> None:
@@ -203,7 +200,7 @@ class MultiplexedStream(Stream):
         if isinstance(reply, Later):
             self._in_flight += 1
         elif reply is not None:
-            self._put(frame(reply))
+            self._out.put(frame(reply))
 
     def _next(self) -> Any:
         """The next call that was read, if there is one: ``bytes``, or a large one's block."""
@@ -223,7 +220,7 @@ class MultiplexedStream(Stream):
                 self._reader.again()
                 self._answer()
             else:
-                self._flush()
+                self._out.flush()
                 self._watch()
         except Exception as error:  # noqa: BLE001  handle_error has it
             self._broken(error)
@@ -231,7 +228,9 @@ class MultiplexedStream(Stream):
     @property
     def _full(self) -> bool:
         server = self.server
-        return bool(self._in_flight >= server.max_in_flight or self._queued >= server.max_queued)
+        return bool(
+            self._in_flight >= server.max_in_flight or self._out.queued >= server.max_queued
+        )
 
     @property
     def _awaits_replies(self) -> bool:
@@ -245,69 +244,22 @@ class MultiplexedStream(Stream):
         if self._between:
             self._since = time.monotonic()  # it was not silent while it waited
         if reply is not None:
-            self._put(frame(reply))
+            self._out.put(frame(reply))
         self._go_on()
 
-    def _put(self, data: bytes | list[bytes]) -> None:
-        """Have ``data`` sent, at the latest when there is a batch of it."""
-        parts = data if isinstance(data, list) else [data] if data else []
-        self._batch += parts
-        self._size += sum(map(len, parts))
-        if self._size >= BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._batch:
-            return
-        waits = bool(self._out)
-        if self._size < BATCH:  # a copy costs less than to have the kernel gather it
-            self._out.append(memoryview(b"".join(self._batch)))
-        else:
-            self._out.extend(map(memoryview, self._batch))
-        self._queued += self._size
-        self._batch.clear()
-        self._size = 0
-        if not waits and not self._send_out():
-            self.server.loop.add_writer(self.request, self._writable)
-
-    def _send_out(self) -> bool:
-        """Send what waits for that, as far as the kernel takes it; whether it took all."""
-        out = self._out
-        try:
-            while out:
-                sent = sockets.send_parts(self.request, out)
-                self._refused = time.monotonic()
-                self._queued -= sent
-                while out and sent >= len(out[0]):
-                    sent -= len(out.popleft())
-                if sent:
-                    out[0] = out[0][sent:]
-        except BlockingIOError:
-            self._refused = self._refused or time.monotonic()
-        return not out
-
-    def _writable(self) -> None:
-        try:
-            if not self._send_out():
-                return
-            self.server.loop.remove_writer(self.request)
+    def _taken(self) -> None:
+        """The peer has taken all replies."""
+        if not self._closed:
             self._go_on()
-        except Exception as error:  # noqa: BLE001  handle_error has it
-            self._broken(error)
 
     def _watch(self) -> None:
         """Read on, or not, as the limits say; close what has nothing left to do."""
         if self.server.closing and not self._unanswered and self.between_records:
             self._stop_reading()  # a busy client would never come to an end
-        self._clear = (
-            NATIVE
-            and self.back is None
-            and not (self._unanswered or self._out or self._at_end)
-            and self.between_records
-            and type(self.request) is socket.socket
-        )
+        busy = self._unanswered or self._out.waits or self._at_end or self.back is not None
+        self._clear = self._bare and not busy and self.between_records
         if self._at_end:
-            if not (self._in_flight or self._out or self._unanswered):
+            if not (self._in_flight or self._out.waits or self._unanswered):
                 self.close()
             return
         wanted = (not self._unanswered and not self._full) or self._awaits_replies
@@ -323,7 +275,7 @@ class MultiplexedStream(Stream):
         if self.back is not None:
             self.back.lost()
         self._stop_reading()
-        self._flush()
+        self._out.flush()
         self._watch()
 
     def _stop_reading(self) -> None:

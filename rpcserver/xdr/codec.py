@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpcserver.xdr.schema import schema_of
+from rpcserver.xdr.schema import arguments_schema, schema_of
 
-__all__ = ["Codec", "codec_name", "codec_of", "decode", "encode"]
+__all__ = ["Codec", "arguments_codec", "codec_name", "codec_of", "decode", "encode"]
 
 CHOICE = "RPCSERVER_CODEC"
 """the variable of the environment that says which codec is to run, ``native`` or ``reference``"""
@@ -19,11 +18,15 @@ CHOICE = "RPCSERVER_CODEC"
 
 def source_hash() -> str:
     """What the native codec is made from, in short; empty where only the result is there."""
-    files = sorted(Path(__file__).with_name("csrc").glob("*.[ch]"))
+    folder = os.path.join(os.path.dirname(__file__), "csrc")
+    if not os.path.isdir(folder):
+        return ""
     checksum = 0
-    for file in files:
-        checksum = zlib.crc32(file.read_bytes(), checksum)
-    return f"{checksum:08x}" if files else ""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith((".c", ".h")):
+            with open(os.path.join(folder, name), "rb") as file:
+                checksum = zlib.crc32(file.read(), checksum)
+    return f"{checksum:08x}"
 
 
 def _native_is_there() -> bool:
@@ -40,6 +43,8 @@ def _native_is_there() -> bool:
         return False  # there was no compiler
     if source_hash() not in ("", _native.SOURCE_HASH):
         text = f"{_native.__file__} was built from other sources and is not used: install again"
+        import warnings  # not for everybody
+
         warnings.warn(text, RuntimeWarning, stacklevel=2)
         return False
     return True
@@ -64,6 +69,11 @@ def codec_name() -> str:
 def codec_of(designator: Any) -> Codec:
     """The codec of an XDR type. Raises ``TypeError`` for what is no designator."""
     return Codec(schema_of(designator))
+
+
+def arguments_codec(designators: Sequence[Any]) -> Codec:
+    """The codec of a procedure's arguments, a tuple of them (RFC 5531 section 12)."""
+    return Codec(arguments_schema(designators))
 
 
 def encode(designator: Any, value: Any) -> bytes:

@@ -53,11 +53,13 @@ def expected(out: Parts, what: str, value: Any) -> NoReturn:
 
 
 def pack_void(out: Parts, value: Any, depth: int) -> None:
+    """Nothing, for ``None``."""
     if value is not None:
         expected(out, "None", value)
 
 
 def integer(schema: Schema) -> Pack:
+    """For the four kinds of integers."""
     low, high = RANGES[schema[0]]
     write = Struct(">" + CODES[schema[0]]).pack
 
@@ -81,6 +83,7 @@ def _decimal(number: int) -> str:
 
 
 def floating(schema: Schema) -> Pack:
+    """For float and double."""
     write = Struct(">" + CODES[schema[0]]).pack
 
     def pack_floating(out: Parts, value: Any, depth: int) -> None:
@@ -95,12 +98,14 @@ def floating(schema: Schema) -> Pack:
 
 
 def pack_bool(out: Parts, value: Any, depth: int) -> None:
+    """0 or 1."""
     if value is not True and value is not False:
         expected(out, "a bool", value)
     out.append(TRUE if value else FALSE)
 
 
 def enum(schema: Schema) -> Pack:
+    """For a member, or its number."""
     _, cls, members = schema
     write = Struct(">i").pack
 
@@ -132,6 +137,7 @@ def append_padded(out: Parts, data: bytes) -> None:
 
 
 def fixed_opaque(schema: Schema) -> Pack:
+    """For so many bytes, no more and no fewer."""
     size = schema[1]
 
     def pack_fixed_opaque(out: Parts, value: Any, depth: int) -> None:
@@ -144,6 +150,7 @@ def fixed_opaque(schema: Schema) -> Pack:
 
 
 def pack_quadruple(out: Parts, value: Any, depth: int) -> None:
+    """The 16 bytes of a ``Quad``."""
     if not isinstance(value, Quad):
         expected(out, "an xdr.Quad", value)
     out.append(bytes(value))
@@ -177,6 +184,7 @@ def _encoder(schema: Schema) -> Callable[[Parts, Any], bytes]:
 
 
 def counted(schema: Schema) -> Pack:
+    """For opaque data and strings, behind their length."""
     encode = _encoder(schema)
 
     def pack_counted(out: Parts, value: Any, depth: int) -> None:

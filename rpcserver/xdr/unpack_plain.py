@@ -35,6 +35,7 @@ def unpack_void(data: bytes, pos: int, depth: int) -> tuple[None, int]:
 
 
 def number(schema: Schema) -> Unpack:
+    """For integers, float and double."""
     form = Struct(">" + CODES[schema[0]])
     read, size = form.unpack_from, form.size
 
@@ -48,6 +49,7 @@ def number(schema: Schema) -> Unpack:
 
 
 def unpack_flag(data: bytes, pos: int, depth: int) -> tuple[bool, int]:
+    """A bool."""
     word = data[pos : pos + 4]
     if word == TRUE:
         return True, pos + 4
@@ -59,6 +61,7 @@ def unpack_flag(data: bytes, pos: int, depth: int) -> tuple[bool, int]:
 
 
 def enum(schema: Schema, lenient: bool) -> Unpack:
+    """For a member by its number."""
     _, cls, members = schema
     unpack_int = number(schema)
 
@@ -122,6 +125,7 @@ def behind_count(schema: Schema, buffers: bool) -> Unpack:
 
 
 def counted(schema: Schema, buffers: bool) -> Unpack:
+    """For opaque data and strings behind their length."""
     unpack_rest = behind_count(schema, buffers)
 
     def unpack_counted(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
@@ -135,6 +139,7 @@ def counted(schema: Schema, buffers: bool) -> Unpack:
 
 
 def fixed_opaque(schema: Schema, buffers: bool) -> Unpack:
+    """For so many bytes."""
     size = schema[1]
     unpack_bytes = _bytes(schema, buffers)
     return lambda data, pos, depth: unpack_bytes(data, pos, size)

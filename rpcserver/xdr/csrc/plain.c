@@ -135,7 +135,7 @@ static int add_line(Calls *self, PyObject *line)
 }
 
 PyDoc_STRVAR(calls_doc,
-    "PlainCalls(lines, counters, trailing, flavor_none)\n--\n\n"
+    "PlainCalls(lines, counters, trailing, flavor_none, clock)\n--\n\n"
     "As ``rpc.plain.PythonPlainCalls``.");
 
 static int prepare(Calls *self, PyObject *lines, PyObject *counters)
@@ -177,11 +177,11 @@ static int prepare(Calls *self, PyObject *lines, PyObject *counters)
 
 static PyObject *calls_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"lines", "counters", "trailing", "flavor_none", NULL};
-    PyObject *lines, *counters;
+    static char *names[] = {"lines", "counters", "trailing", "flavor_none", "clock", NULL};
+    PyObject *lines, *counters, *clock;
     int trailing, flavor_none;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOpp", names, &lines, &counters, &trailing,
-                                     &flavor_none)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOppO", names, &lines, &counters, &trailing,
+                                     &flavor_none, &clock)) {
         return NULL;
     }
     Calls *self = (Calls *)type->tp_alloc(type, 0);

@@ -1,0 +1,108 @@
+"""What a multiplexed connection has to send."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rpcserver.rpc.plain import BATCH
+from rpcserver.servers import sockets
+
+
+class Outgoing:
+    """A batch of replies that is put together, and what the peer has not yet taken.
+
+    ``taken()`` is called in the loop when all that waited for the peer has gone out,
+    ``broken(error)`` when it never will.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_broken",
+        "_loop",
+        "_parts",
+        "_size",
+        "_socket",
+        "_taken",
+        "queued",
+        "since",
+    )
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        loop: Any,
+        taken: Callable[[], object],
+        broken: Callable[[Exception], object],
+    ) -> None:
+        self._socket = connection
+        self._loop = loop
+        self._taken = taken
+        self._broken = broken
+        self._batch: list[bytes] = []
+        self._size = 0  # bytes in it
+        self._parts: deque[memoryview] = deque()  # what the kernel did not take
+        self.queued = 0
+        """bytes that the peer has not taken"""
+        self.since = 0.0
+        """when it last took some (``time.monotonic``)"""
+
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for the peer."""
+        return bool(self._parts)
+
+    def put(self, data: bytes | list[bytes]) -> None:
+        """Have ``data``, or parts of it, sent: with ``flush``, or when there is a batch."""
+        parts = data if isinstance(data, list) else [data] if data else []
+        self._batch += parts
+        self._size += sum(map(len, parts))
+        if self._size >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the batch, or have it wait for what is before it. Raises ``OSError``."""
+        if not self._batch:
+            return
+        waits = self.waits
+        if self._size < BATCH:  # a copy costs less than to have the kernel gather it
+            self._parts.append(memoryview(b"".join(self._batch)))
+        else:
+            self._parts.extend(map(memoryview, self._batch))
+        self.queued += self._size
+        self._batch.clear()
+        self._size = 0
+        if not waits:
+            self.since = time.monotonic()
+            self._send()
+            if self.waits:
+                self._loop.add_writer(self._socket, self._writable)
+
+    def _send(self) -> None:
+        parts = self._parts
+        try:
+            while parts:
+                sent = sockets.send_parts(self._socket, parts)
+                self.queued -= sent
+                while parts and sent >= len(parts[0]):
+                    sent -= len(parts.popleft())
+                if sent:
+                    parts[0] = parts[0][sent:]
+        except BlockingIOError:
+            pass
+
+    def _writable(self) -> None:
+        before = self.queued
+        try:
+            self._send()
+        except Exception as error:  # noqa: BLE001  whose connection it is knows what to do
+            self._broken(error)
+            return
+        if self.queued != before:
+            self.since = time.monotonic()
+        if not self.waits:
+            self._loop.remove_writer(self._socket)
+            self._taken()
