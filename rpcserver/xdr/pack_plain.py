@@ -131,6 +131,7 @@ def _as_bytes(out: Parts, value: Any) -> bytes:
 
 
 def append_padded(out: Parts, data: bytes) -> None:
+    """``data`` and the zeros behind it."""
     out.append(data)
     if len(data) & 3:
         out.append(PADDING[-len(data) & 3])
