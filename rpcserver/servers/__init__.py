@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from rpcserver.servers.multiplex import (
         MultiplexingMixIn,
         MultiplexingTCPServer,
-        MultiplexingUDPServer,
         MultiplexingUnixDatagramServer,
         MultiplexingUnixStreamServer,
         MultiplexingVsockServer,
     )
+    from rpcserver.servers.multiplex_udp import MultiplexingUDPServer
     from rpcserver.servers.stats import Stats
 
 __all__ = [
@@ -65,7 +65,7 @@ _HOMES = {
     "ForkingVsockServer": "rpcserver.servers.blocking",
     "MultiplexingMixIn": "rpcserver.servers.multiplex",
     "MultiplexingTCPServer": "rpcserver.servers.multiplex",
-    "MultiplexingUDPServer": "rpcserver.servers.multiplex",
+    "MultiplexingUDPServer": "rpcserver.servers.multiplex_udp",
     "MultiplexingUnixDatagramServer": "rpcserver.servers.multiplex",
     "MultiplexingUnixStreamServer": "rpcserver.servers.multiplex",
     "MultiplexingVsockServer": "rpcserver.servers.multiplex",

@@ -101,12 +101,15 @@ class _DatagramServer(RpcServer):
         return self.reached["max_packet_size"]
 
     def _next_request(self) -> tuple[Datagram, Any]:
-        data, ancillary, flags, address = sockets.receive(self.socket, self.max_packet_size)
+        data, ancillary, flags, address = self._receive()
         if flags & sockets.MSG_TRUNC:
             text = f"a datagram of more than {self.max_packet_size} bytes was dropped"
             self.turned_away("max_packet_size", address, text)
             raise OSError(errno.EMSGSIZE, text)
         return Datagram(data, ancillary), address
+
+    def _receive(self) -> tuple[bytes, sockets.Ancillary, int, Any]:
+        return sockets.receive(self.socket, self.max_packet_size)
 
     def full(self) -> bool:
         return len(self._requests) >= self.max_in_flight
@@ -151,7 +154,8 @@ class UDPServer(_DatagramServer, socketserver.UDPServer):
 
     def prepare_socket(self) -> None:
         super().prepare_socket()
-        sockets.report_destination(self.socket)
+        if sockets.is_wildcard(str(self.server_address[0])):  # else there is one answer
+            sockets.report_destination(self.socket)
 
 
 class UnixDatagramServer(_DatagramServer, socketserver.UDPServer):

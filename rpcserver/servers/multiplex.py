@@ -17,7 +17,6 @@ from rpcserver.servers import sockets
 from rpcserver.servers.base import RpcServer
 from rpcserver.servers.blocking import (
     TCPServer,
-    UDPServer,
     UnixDatagramServer,
     UnixStreamServer,
     VsockServer,
@@ -180,10 +179,6 @@ class MultiplexingTCPServer(MultiplexingMixIn, TCPServer):
 
 class MultiplexingVsockServer(MultiplexingMixIn, VsockServer):
     """``VsockServer`` that serves all its connections in one thread."""
-
-
-class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
-    """``UDPServer`` whose blocking methods run in an executor."""
 
 
 class MultiplexingUnixStreamServer(MultiplexingMixIn, UnixStreamServer):

@@ -44,6 +44,11 @@ def is_own_address(host: str) -> bool:
     return True
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether a socket that is bound to ``host`` takes what is sent to any address."""
+    return host in ("", "0.0.0.0", "::")
+
+
 def shut(connection: socket.socket, how: int) -> None:
     """``shutdown`` for a connection that may be gone."""
     with suppress(OSError):

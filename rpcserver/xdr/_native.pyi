@@ -1,6 +1,7 @@
 """What the C module has; what each does is told where the same is in Python."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rpcserver.rpc.plain import About, PythonPlainCalls, Ran
 from rpcserver.xdr.reference import Codec as Codec
@@ -15,6 +16,22 @@ class Block:
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def reuse(self, size: int, /) -> None: ...
     def take(self) -> bytes: ...
+
+class Datagrams:
+    """On Linux alone."""
+
+    def __init__(
+        self,
+        calls: PlainCalls,
+        file: int,
+        size: int,
+        make_about: Callable[[Any, list[tuple[int, int, bytes]]], About],
+    ) -> None: ...
+    def exchange(
+        self,
+    ) -> tuple[
+        int, list[tuple[bytes, list[tuple[int, int, bytes]], int, Any, bytes | Ran | None]]
+    ]: ...
 
 def exchange(
     calls: PlainCalls, file: int, scratch: memoryview, about: About, /

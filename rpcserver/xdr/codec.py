@@ -60,6 +60,15 @@ else:
     from rpcserver.xdr.reference import Codec
 
 
+def native(name: str) -> Any:
+    """Something of the C module, ``None`` where that is not used, or does not have it."""
+    if not NATIVE:
+        return None
+    from rpcserver.xdr import _native
+
+    return getattr(_native, name, None)
+
+
 def codec_name() -> str:
     """Which codec runs: ``"native"`` (C) or ``"reference"`` (plain Python)."""
     return "native" if NATIVE else "reference"

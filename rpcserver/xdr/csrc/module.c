@@ -57,7 +57,11 @@ static int module_exec(PyObject *module)
         || limit("MAX_DEPTH", &depth) < 0 || limit("MAX_EMPTY", &empty) < 0
         || add_type(module, &codec_spec, &state->codec_type) < 0
         || add_type(module, &calls_spec, &state->calls_type) < 0
-        || add_type(module, &block_spec, &state->block_type) < 0) {
+        || add_type(module, &block_spec, &state->block_type) < 0
+#ifdef __linux__
+        || add_type(module, &datagrams_spec, &state->datagrams_type) < 0
+#endif
+        ) {
         return -1;
     }
     state->max_depth = (int)depth;
@@ -85,6 +89,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->codec_type);
     Py_VISIT(state->calls_type);
     Py_VISIT(state->block_type);
+    Py_VISIT(state->datagrams_type);
     Py_VISIT(state->xdr_error);
     Py_VISIT(state->quad);
     Py_VISIT(state->unknown_arm);
@@ -102,6 +107,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->codec_type);
     Py_CLEAR(state->calls_type);
     Py_CLEAR(state->block_type);
+    Py_CLEAR(state->datagrams_type);
     Py_CLEAR(state->xdr_error);
     Py_CLEAR(state->quad);
     Py_CLEAR(state->unknown_arm);

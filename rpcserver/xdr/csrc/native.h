@@ -8,6 +8,7 @@
    calls.c    records, headers, methods and replies of plain calls
    plain.c    the type PlainCalls, which has their table
    exchange.c one event of a connection: read, answer, send
+   datagrams.c  the same for a batch of datagrams
    block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
@@ -36,6 +37,7 @@ typedef struct {
     PyTypeObject *codec_type;
     PyTypeObject *calls_type;
     PyTypeObject *block_type;
+    PyTypeObject *datagrams_type;
     PyObject *xdr_error;
     PyObject *quad;
     PyObject *unknown_arm;
@@ -196,6 +198,7 @@ extern const char exchange_doc[];
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
 extern PyType_Spec block_spec;
+extern PyType_Spec datagrams_spec; /* on Linux */
 
 static inline uint32_t load32(const void *at)
 {
