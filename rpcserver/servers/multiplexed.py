@@ -102,6 +102,8 @@ class MultiplexedStream(Stream):
                 )
                 self._since = time.monotonic()
                 if isinstance(done, bool):
+                    if server.closing:
+                        self._watch()
                     return
                 count, start, replies, ran = done
                 reader.room(server.scratch)
