@@ -13,8 +13,11 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 logger = logging.getLogger("rpcserver")
 
@@ -53,7 +56,7 @@ class EventLoop(Protocol):
         """Have it run; what comes out has ``add_done_callback`` and ``result``."""
 
 
-Callback = tuple[Callable[..., object], tuple[Any, ...]]
+Callback = Callable[[], object]
 
 
 class Loop:
@@ -71,19 +74,19 @@ class Loop:
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """As ``EventLoop`` has it; so are the others."""
-        self._change(fd, 0, (callback, args))
+        self._change(fd, 0, partial(callback, *args) if args else callback)
 
     def remove_reader(self, fd: Any) -> None:
         self._change(fd, 0, None)
 
     def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
-        self._change(fd, 1, (callback, args))
+        self._change(fd, 1, partial(callback, *args) if args else callback)
 
     def remove_writer(self, fd: Any) -> None:
         self._change(fd, 1, None)
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
-        self._soon.append((callback, args))
+        self._soon.append(partial(callback, *args) if args else callback)
         if not self._awake:
             self._awake = True
             try:
@@ -112,18 +115,17 @@ class Loop:
                 # What is no event to write is one to read, an error and an end too.
                 if file is not None and events & ~_WRITE and (call := file[0]) is not None:
                     try:
-                        call[0](*call[1])
+                        call()
                     except Exception:  # one connection's trouble is not everybody's
                         logger.exception("a callback of the loop failed")
                 if file is not None and events & ~_READ and (call := file[1]) is not None:
                     try:
-                        call[0](*call[1])
+                        call()
                     except Exception:
                         logger.exception("a callback of the loop failed")
             for _ in range(len(soon)):
-                callback, arguments = soon.popleft()
                 try:
-                    callback(*arguments)
+                    soon.popleft()()
                 except Exception:
                     logger.exception("a callback of the loop failed")
             if (now := clock()) >= next_turn:

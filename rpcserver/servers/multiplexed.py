@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
@@ -18,10 +19,9 @@ from rpcserver.servers.executor import Later
 from rpcserver.servers.loop import TURN
 from rpcserver.servers.outgoing import Outgoing
 from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
-from rpcserver.xdr.codec import NATIVE
+from rpcserver.xdr.codec import native
 
-if NATIVE:
-    from rpcserver.xdr._native import exchange
+exchange: Any = native("exchange")
 
 
 class MultiplexedStream(Stream):
@@ -40,7 +40,11 @@ class MultiplexedStream(Stream):
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._bare = NATIVE and type(request) is socket.socket
+        self._bare = exchange is not None and type(request) is socket.socket
+        self._exchange: Any = None
+        if self._bare:
+            number = request.fileno()
+            self._exchange = partial(exchange, server.engine.plain, number, server.scratch)
         self._clear = self._bare  # nothing of before is left: ``exchange`` can begin anew
         server.loop.add_reader(request, self._readable)
         server.urgent.add(self)
@@ -97,11 +101,9 @@ class MultiplexedStream(Stream):
         reader, server = self._reader, self.server
         try:
             if self._clear:  # all can be done at once, mostly
-                done = exchange(
-                    server.engine.plain, self.request.fileno(), server.scratch, self.about
-                )
+                done = self._exchange(self.about)
                 self._since = time.monotonic()
-                if isinstance(done, bool):
+                if done is True or done is False:
                     if server.closing:
                         self._watch()
                     return
