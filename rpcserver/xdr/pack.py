@@ -10,6 +10,7 @@ from xdrlib3 import Packer
 
 from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
+from rpcserver.xdr.buffers import raw_numbers
 from rpcserver.xdr.custom import pack_custom
 from rpcserver.xdr.quad import Quad
 from rpcserver.xdr.schema import Schema
@@ -31,10 +32,17 @@ def _integer(write: Callable[[Packer, int], None], low: int, high: int) -> Calla
         except TypeError:
             _expected(packer, "an int", value)
         if not low <= number <= high:
-            _refuse(packer, f"{number} is not between {low} and {high}")
+            _refuse(packer, f"{_decimal(number)} is not between {low} and {high}")
         write(packer, number)
 
     return pack_integer
+
+
+def _decimal(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # more digits than Python prints
+        return f"a number of {number.bit_length()} bits"
 
 
 def _pack_void(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
@@ -48,7 +56,9 @@ _pack_unsigned_int = _integer(Packer.pack_uint, 0, 2**32 - 1)
 
 def _floating(write: Callable[[Packer, float], None]) -> Callable[..., None]:
     def pack_floating(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-        if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
+        if isinstance(value, (str, bytes, bytearray)) or not hasattr(
+            type(value), "__float__"
+        ):
             _expected(packer, "a float", value)
         try:
             write(packer, float(value))
@@ -66,9 +76,12 @@ def _pack_bool(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
 
 def _pack_enum(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     _, cls, members = schema
-    if type(value) is not cls and (not isinstance(value, int) or value not in members):
+    number = int.__index__(value) if isinstance(value, int) else None
+    if number is None or (type(value) is not cls and number not in members):
         _refuse(packer, f"{value!r} is no member of {cls.__name__}")
-    packer.pack_enum(value)
+    if not -(2**31) <= number < 2**31:
+        _refuse(packer, f"{value!r} is no member of {cls.__name__}")
+    packer.pack_enum(number)
 
 
 def _buffer(packer: Packer, value: Any) -> bytes:
@@ -88,6 +101,8 @@ def _pack_fixed_opaque(schema: Schema, packer: Packer, value: Any, depth: int) -
 def _pack_quadruple(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
     if not isinstance(value, Quad):
         _expected(packer, "an xdr.Quad", value)
+    if len(value) != 16:  # not made by its own class
+        _refuse(packer, f"{len(value)} bytes where exactly 16 must be")
     packer.pack_fopaque(16, bytes(value))
 
 
@@ -105,7 +120,7 @@ def _pack_string(schema: Schema, packer: Packer, value: Any, depth: int) -> None
     if not isinstance(value, str):
         _expected(packer, "a str", value)
     try:
-        data = value.encode(schema[2], "surrogateescape")
+        data = str.encode(value, schema[2], "surrogateescape")
     except UnicodeEncodeError as error:
         _refuse(packer, f"{value[error.start : error.end]!r} cannot be encoded as {schema[2]}")
     _pack_limited(packer, data, schema[1])
@@ -121,6 +136,10 @@ def _sequence(packer: Packer, value: Any) -> int:
 
 
 def _pack_elements(element: Schema, packer: Packer, value: Any, count: int, depth: int) -> None:
+    raw = None if type(value) is list else raw_numbers(element[0], value, count)
+    if raw is not None:
+        packer.pack_fstring(len(raw), raw)
+        return
     pack_one = PACK[element[0]]
     index = 0
     try:
@@ -199,11 +218,11 @@ def _pack_union(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
         _expected(packer, f"an arm of {name}", value)
     cls, payload_name, payload, carries = arm
     depth = _shallower(packer, depth)
-    label = getattr(value, tag)
+    label = getattr(value if carries else cls, tag)
     step = tag
     try:
         PACK[discriminant[0]](discriminant, packer, label, depth)
-        if carries and cases.get(label, default) is not arm:
+        if carries and cases.get(operator.index(label), default) is not arm:
             raise XdrError(f"{label!r} is no case of {cls.__name__}", len(packer.get_buffer()) - 4)
         if payload_name is not None:
             step = payload_name
@@ -231,7 +250,7 @@ def _pack_custom(schema: Schema, packer: Packer, value: Any, depth: int) -> None
     hook = schema[1]
     if hook.designator is not None:
         supplied = s.schema_of(hook.designator)
-        PACK[supplied[0]](supplied, packer, value, depth)
+        PACK[supplied[0]](supplied, packer, value, _shallower(packer, depth))
         return
     data = pack_custom(hook, value, len(packer.get_buffer()))
     packer.pack_fstring(len(data), data)

@@ -43,8 +43,10 @@ class Codec:
         ``lenient``: a number that its enum does not have stays an ``int``, and a union of a label
         that it does not have is an ``UnknownArm``. ``buffers``: opaque data are a ``memoryview``
         of ``data``, arrays of numbers an ``array.array``. Raises ``XdrError`` for bytes that are
-        not of the type.
+        not of the type, ``ValueError`` for a ``start`` outside of them.
         """
+        if not 0 <= start <= len(data):
+            raise ValueError(f"a value starts at 0 to {len(data)}, not at {start}")
         source = Source(data, start, lenient, buffers)
         try:
             value = UNPACK[self.schema[0]](self.schema, source, MAX_DEPTH)
@@ -52,7 +54,7 @@ class Codec:
             raise XdrError("nested too deep for the stack", source.get_position()) from None
         return value, source.get_position()
 
-    def unpack_whole(self, data: bytes, start: int = 0, *, buffers: bool = False) -> Any:
+    def unpack_whole(self, data: bytes, start: int = 0, /, *, buffers: bool = False) -> Any:
         """The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``."""
         value, end = self.unpack(data, start, buffers=buffers)
         if end != len(data):

@@ -194,10 +194,11 @@ def _unpack_union(schema: Schema, unpacker: Source, depth: int) -> Any:
     if payload_name is None:
         return cls(**keywords)
     try:
-        return cls(UNPACK[payload[0]](payload, unpacker, depth), **keywords)
+        held = UNPACK[payload[0]](payload, unpacker, depth)
     except XdrError as error:
         error.within(payload_name)
         raise
+    return cls(held, **keywords)
 
 
 def _unpack_arguments(schema: Schema, unpacker: Source, depth: int) -> tuple[Any, ...]:
@@ -218,7 +219,7 @@ def _unpack_custom(schema: Schema, unpacker: Source, depth: int) -> Any:
     hook = schema[1]
     if hook.designator is not None:
         supplied = s.schema_of(hook.designator)
-        return UNPACK[supplied[0]](supplied, unpacker, depth)
+        return UNPACK[supplied[0]](supplied, unpacker, _deeper(depth, unpacker.get_position()))
     start = unpacker.get_position()
     value, end = unpack_custom(hook, unpacker.get_buffer(), start, unpacker.lenient)
     unpacker.set_position(end)

@@ -129,7 +129,9 @@ static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
 {
     Opcode op = element->op;
     int size = number_size(op), is_signed = op == OP_INT || op == OP_HYPER;
-    for (Py_ssize_t n = 0; n < count && n < PyList_GET_SIZE(list); n++) {
+    /* Other code may run for an item, and change the list. */
+    Py_ssize_t n = 0;
+    for (; n < PyList_GET_SIZE(list); n++) {
         PyObject *item = PyList_GET_ITEM(list, n);
         long number;
         if (op == OP_DOUBLE && PyFloat_CheckExact(item)) {
@@ -165,9 +167,9 @@ static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
             }
         }
     }
-    if (PyList_GET_SIZE(list) != count) {
+    if (n != count) {
         return fail(w->state, w->pos - w->base, "%zd elements in a sequence whose length is %zd",
-                    PyList_GET_SIZE(list), count);
+                    n, count);
     }
     return 1;
 }
