@@ -12,6 +12,7 @@ differs is printed with the source of its types.
 from __future__ import annotations
 
 import argparse
+import re
 import struct
 import sys
 import time
@@ -28,9 +29,10 @@ from rpcserver.errors import XdrError
 from rpcserver.xdr import reference
 from rpcserver.xdr.schema import Schema
 
-DECODED = 24
+_ADDRESS = re.compile("0x[0-9a-f]+")
+DECODED = 16
 """byte strings that are made from one value's encoding"""
-ROUNDS = 12
+ROUNDS = 9
 """values of each type"""
 
 
@@ -39,7 +41,7 @@ def outcome(run: Callable[[], Any]) -> tuple[Any, ...]:
     try:
         return (None, run())
     except XdrError as error:
-        return (XdrError, error.reason, error.path, error.offset)
+        return (XdrError, _ADDRESS.sub("0x", error.reason), error.path, error.offset)
     except Exception as error:  # noqa: BLE001  whatever it is, the other must raise it, too
         return (type(error),)
 
@@ -119,7 +121,9 @@ class Comparison:
         self, world: World, text: str, ours: Any, theirs: Any, good: bytes, random: Random
     ) -> None:
         for turn in range(DECODED):
-            data = damaged(good, random) if turn else good
+            data: bytes | bytearray = damaged(good, random) if turn else good
+            if turn % 7 == 3:
+                data = bytearray(data)
             start = 0 if turn % 4 else random.choice((0, 1, 4, 4, 40, len(data), -1, len(data) + 9))
             if 0 < start <= 40:
                 data = bytes(start) + data
@@ -130,6 +134,10 @@ class Comparison:
             self.good += left[0] is None
             if not same(left, right):
                 self.differ(world, text, f"decode {start} {options}", data.hex(), left, right)
+            elif turn in (7, 8) and left[0] is None:
+                pairs = [outcome(lambda: ours.pack(left[1][0])), outcome(lambda: theirs.pack(right[1][0]))]
+                if not same(pairs[0], pairs[1]):
+                    self.differ(world, text, f"again {options}", data.hex(), *pairs)
             elif turn == 5:
                 left = outcome(lambda: ours.unpack_whole(data, start))
                 right = outcome(lambda: theirs.unpack_whole(data, start))
