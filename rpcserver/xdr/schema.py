@@ -123,6 +123,7 @@ class _Builder:
         for cls, struct in self._structs.items():
             if _least_bytes(struct, known) >= _ENDLESS:
                 raise TypeError(f"{cls.__qualname__} contains itself without a pointer")
+        for cls, struct in self._structs.items():  # only if all of them are good
             cls._xdr_schema = struct  # type: ignore[attr-defined]
         return schema
 
