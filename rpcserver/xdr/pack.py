@@ -56,9 +56,7 @@ _pack_unsigned_int = _integer(Packer.pack_uint, 0, 2**32 - 1)
 
 def _floating(write: Callable[[Packer, float], None]) -> Callable[..., None]:
     def pack_floating(schema: Schema, packer: Packer, value: Any, depth: int) -> None:
-        if isinstance(value, (str, bytes, bytearray)) or not hasattr(
-            type(value), "__float__"
-        ):
+        if isinstance(value, (str, bytes, bytearray)) or not hasattr(type(value), "__float__"):
             _expected(packer, "a float", value)
         try:
             write(packer, float(value))

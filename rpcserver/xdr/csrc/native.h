@@ -168,6 +168,20 @@ void within_index(State *state, Py_ssize_t index);
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
 
+/* An item of a list that others may change; NULL behind its end. */
+static inline PyObject *list_item(PyObject *list, Py_ssize_t index)
+{
+#ifdef Py_GIL_DISABLED
+    PyObject *item = PyList_GetItemRef(list, index);
+    if (item == NULL) {
+        PyErr_Clear();
+    }
+    return item;
+#else
+    return index < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, index)) : NULL;
+#endif
+}
+
 static inline uint32_t load32(const void *at)
 {
     const unsigned char *b = at;

@@ -432,7 +432,7 @@ static int pack_elements(Node *element, Writer *w, PyObject *value, Py_ssize_t c
             item = PyIter_Next(iterator);
         }
         else {
-            item = index < PyList_GET_SIZE(value) ? Py_NewRef(PyList_GET_ITEM(value, index)) : NULL;
+            item = list_item(value, index);
         }
         if (item == NULL) {
             break;
