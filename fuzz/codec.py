@@ -36,10 +36,10 @@ ROUNDS = 9
 """values of each type"""
 
 
-def outcome(run: Callable[[], Any]) -> tuple[Any, ...]:
+def outcome(run: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, ...]:
     """What ``run`` gives or raises, to be compared."""
     try:
-        return (None, run())
+        return (None, run(*arguments, **options))
     except XdrError as error:
         return (XdrError, _ADDRESS.sub("0x", error.reason), error.path, error.offset)
     except Exception as error:  # noqa: BLE001  whatever it is, the other must raise it, too
@@ -63,9 +63,7 @@ def same(left: Any, right: Any) -> bool:
         return bool(left.typecode == right.typecode and left.tobytes() == right.tobytes())
     if isinstance(left, Enum) or (fields := getattr(kind, "__dataclass_fields__", None)) is None:
         return bool(left == right)
-    return all(
-        same(getattr(left, name, None), getattr(right, name, None)) for name in fields
-    )
+    return all(same(getattr(left, name, None), getattr(right, name, None)) for name in fields)
 
 
 class Comparison:
@@ -86,8 +84,8 @@ class Comparison:
         try:
             world.make()
             for text, schema in world.schemas:
-                ours = outcome(lambda schema=schema: reference.Codec(schema))  # type: ignore[misc]
-                theirs = outcome(lambda schema=schema: self.native(schema))  # type: ignore[misc]
+                ours = outcome(reference.Codec, schema)
+                theirs = outcome(self.native, schema)
                 if ours[0] is not None or theirs[0] is not None:
                     if ours[0] is not theirs[0]:
                         self.differ(world, text, "made", "", ours, theirs)
@@ -108,7 +106,7 @@ class Comparison:
                 values = [Values(Random(seed), wrong, room).of(schema) for _ in range(2)]
             except TooDeep:
                 continue
-            pairs = [outcome(lambda: ours.pack(values[0])), outcome(lambda: theirs.pack(values[1]))]
+            pairs = [outcome(ours.pack, values[0]), outcome(theirs.pack, values[1])]
             self.encoded += 1
             self.encoded_good += pairs[0][0] is None
             if not same(pairs[0], pairs[1]):
@@ -128,19 +126,22 @@ class Comparison:
             if 0 < start <= 40:
                 data = bytes(start) + data
             options = {"lenient": turn % 5 == 2, "buffers": turn % 3 == 1}
-            left = outcome(lambda: ours.unpack(data, start, **options))
-            right = outcome(lambda: theirs.unpack(data, start, **options))
+            left = outcome(ours.unpack, data, start, **options)
+            right = outcome(theirs.unpack, data, start, **options)
             self.decoded += 1
             self.good += left[0] is None
             if not same(left, right):
                 self.differ(world, text, f"decode {start} {options}", data.hex(), left, right)
             elif turn in (7, 8) and left[0] is None:
-                pairs = [outcome(lambda: ours.pack(left[1][0])), outcome(lambda: theirs.pack(right[1][0]))]
+                pairs = [
+                    outcome(ours.pack, left[1][0]),
+                    outcome(theirs.pack, right[1][0]),
+                ]
                 if not same(pairs[0], pairs[1]):
                     self.differ(world, text, f"again {options}", data.hex(), *pairs)
             elif turn == 5:
-                left = outcome(lambda: ours.unpack_whole(data, start))
-                right = outcome(lambda: theirs.unpack_whole(data, start))
+                left = outcome(ours.unpack_whole, data, start)
+                right = outcome(theirs.unpack_whole, data, start)
                 if not same(left, right):
                     self.differ(world, text, f"whole {start}", data.hex(), left, right)
 

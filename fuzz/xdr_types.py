@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Any, ClassVar, Optional, Union  # noqa: F401
+from typing import Annotated, Any, ClassVar, Union  # noqa: F401
 
 from rpcserver import xdr
 from rpcserver.xdr.schema import Schema, arguments_schema, schema_of
@@ -18,8 +18,23 @@ SCALARS = (
     "xdr.Void", "xdr.Int", "xdr.UnsignedInt", "xdr.Hyper", "xdr.UnsignedHyper", "xdr.Float",
     "xdr.Double", "xdr.Quadruple", "xdr.Bool",
 )  # fmt: skip
-ENDS = (-(2**31), -(2**31) + 1, -3, -1, 0, 1, 2, 3, 7, 70, 71, 900, 2**31 - 2, 2**31 - 1)
-OUTSIDE = (-(2**31) - 1, 2**31, 2**32 - 1, 2**32, 2**40, -(2**63), 2**70)
+ENDS: tuple[int, ...] = (
+    -(2**31),
+    -(2**31) + 1,
+    -3,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    7,
+    70,
+    71,
+    900,
+    2**31 - 2,
+    2**31 - 1,
+)
+OUTSIDE: tuple[int, ...] = (-(2**31) - 1, 2**31, 2**32 - 1, 2**32, 2**40, -(2**63), 2**70)
 """numbers that no enum has on the wire, and that nobody forbids to write"""
 
 
@@ -34,8 +49,8 @@ def twist(value: Any) -> Any:
 
 def optional(designator: Any) -> Any:
     """What a pointer to ``designator`` is."""
-    marked = isinstance(designator, Marker)
-    return Optional[Annotated[Any, designator] if marked else designator]
+    held: Any = Annotated[Any, designator] if isinstance(designator, Marker) else designator
+    return held | None
 
 
 def refuse(value: Any) -> None:
@@ -66,11 +81,15 @@ STYLES = (
     ("@dataclass(slots=True, order=True, weakref_slot=True)", "", ""),
     ("@dataclass(slots=True, kw_only=True)", "", ""),
     ("@dataclass(slots=True)", "", "def __post_init__(self): refuse(self)"),
-    ("@dataclass(slots=True)", "", "def __setattr__(self, k, v): object.__setattr__(self, k, twist(v))"),
-    ("@dataclass(slots=True)", "", "def __getattribute__(self, k): return twist(object.__getattribute__(self, k))"),
-    ("@dataclass(slots=True)", "", "def __new__(cls, *a, **k): refuse(a); return object.__new__(cls)"),
+    ("@dataclass(slots=True)", "", "def __setattr__(self, k, v):\n"
+     "        object.__setattr__(self, k, twist(v))"),
+    ("@dataclass(slots=True)", "", "def __getattribute__(self, k):\n"
+     "        return twist(object.__getattribute__(self, k))"),
+    ("@dataclass(slots=True)", "", "def __new__(cls, *a, **k):\n"
+     "        refuse(a)\n        return object.__new__(cls)"),
     ("@dataclass(slots=True)", ", metaclass=Calls", ""),
-    ("@dataclass(slots=True)", ", metaclass=abc.ABCMeta", "@abc.abstractmethod\n    def f(self): ..."),
+    ("@dataclass(slots=True)", ", metaclass=abc.ABCMeta", "@abc.abstractmethod\n"
+     "    def f(self): ..."),
     ("@dataclass(slots=True, init=False)", "", "def __init__(self, *a, **k):\n"
      "        for n, v in zip(self.__dataclass_fields__, a): setattr(self, n, twist(v))\n"
      "        for n, v in k.items(): setattr(self, n, v)"),
@@ -97,7 +116,7 @@ def pair_codec(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 @dataclass
 class World:
-    """Some types that may refer to one another: ``source``, and the ``designators`` it ends with."""
+    """Some types that may refer to one another: their ``source``, their ``schemas``."""
 
     random: Random
     name: str
@@ -161,8 +180,10 @@ class World:
     def type(self, depth: int = 0) -> str:
         """The text of a designator."""
         choice = self.random.choice
-        form = choice(("scalar",) * 4 + ("named",) * 4 + ("bytes", "text", "enum") * 2
-                      + (("array", "fixed", "optional", "list") * 2 if depth < 4 else ()))  # fmt: skip
+        forms: tuple[str, ...] = (*("scalar", "named") * 4, *("bytes", "text", "enum") * 2)
+        if depth < 4:
+            forms += ("array", "fixed", "optional", "list") * 2
+        form = choice(forms)
         if form == "named":
             return choice(self.named)
         if form == "enum":
@@ -171,7 +192,9 @@ class World:
             size = choice((0, 1, 3, 4, 7, 16))
             return choice((f"xdr.Opaque({self._limit()})", f"xdr.FixedOpaque({size})"))
         if form == "text":
-            encoding = choice(("utf-8", "utf-8", "UTF-8", "latin-1", "ascii", "cp1252", "utf-16-le"))
+            encoding = choice(
+                ("utf-8", "utf-8", "UTF-8", "latin-1", "ascii", "cp1252", "utf-16-le")
+            )
             return f"xdr.String({self._limit()}, {encoding!r})"
         if form == "array":
             return f"xdr.Array({self.type(depth + 1)}, {self._limit()})"
@@ -184,7 +207,7 @@ class World:
         return choice(SCALARS)
 
     def _enum(self, name: str) -> None:
-        numbers = self.random.sample(ENDS, self.random.randint(1, 5))
+        numbers: list[int] = self.random.sample(ENDS, self.random.randint(1, 5))
         if self.random.random() < 0.1:
             numbers.append(self.random.choice(OUTSIDE))
         if self.random.random() < 0.3:
@@ -213,7 +236,7 @@ class World:
             self._class(f"{name}Base", "xdr.Struct", members)
             self.lines += [f"class {name}({name}Base):", self.random.choice(
                 ("    pass", "    __slots__ = ()", "    __slots__ = ('more',)",
-                 "    def __init__(self, *a, **k): super().__init__(*map(twist, a), **k)"))]  # fmt: skip
+                 "    def __init__(self, *a): super().__init__(*map(twist, a))"))]  # fmt: skip
         else:
             self._class(name, "xdr.Struct", members)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Callable, Iterator
 from inspect import isabstract
@@ -103,7 +104,7 @@ class Text(str):
 
     __slots__ = ()
 
-    def encode(self, *_: object) -> bytes:
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
         return b"encoded"
 
 
@@ -130,6 +131,8 @@ def _short_quad() -> Any:
     return bytes.__new__(Quad, b"short")
 
 
+_CHARACTERS: Any = "w" if sys.version_info >= (3, 13) else "u"
+
 ODD: tuple[Callable[[], Any], ...] = (
     lambda: None, lambda: True, lambda: False, lambda: 0, lambda: 5, lambda: -1, lambda: 2**31,
     lambda: -(2**31) - 1, lambda: 2**32, lambda: 2**63, lambda: 2**64, lambda: -(2**63) - 1,
@@ -145,11 +148,12 @@ ODD: tuple[Callable[[], Any], ...] = (
     lambda: Floats(1.25), lambda: Floats(1e300), lambda: Floats("no"), lambda: Number(7),
     lambda: Floats(ValueError()), lambda: Floats(KeyError()), lambda: Floats(XdrError("f")),
     lambda: Lies([1, 2], 3), lambda: Lies([1, 2], 1), lambda: Lies([], 2), lambda: Lies([], -1),
-    lambda: Lies([1], 2**70), lambda: Lies([1], "x"), lambda: Breaks([1, 2], 3), lambda: Breaks([], 1),
+    lambda: Lies([1], 2**70), lambda: Lies([1], "x"), lambda: Breaks([1], 3),
+    lambda: Breaks([], 1),
     lambda: Asks(None), lambda: Asks(ValueError()), lambda: Asks(AttributeError()),
     lambda: Asks(XdrError("a")), _short_quad, lambda: Quad(bytes(range(16))), lambda: 1j,
-    lambda: type("with.dot", (Odd,), {})(), lambda: array("u", "äb"), lambda: array("d", [1.5]),
-    lambda: _released(),
+    lambda: type("with.dot", (Odd,), {})(), lambda: array(_CHARACTERS, "äb"),
+    lambda: array("d", [1.5]), lambda: _released(),
 )  # fmt: skip
 """makers of what no type wants, or only some do; a new one each time, for some change"""
 
@@ -179,7 +183,9 @@ class Values:
             return self._odd(schema)
         if op in RANGES:
             low, high = RANGES[op]
-            return random.choice((0, 1, 2, 3, 7, high, max(low, -1), low, random.randint(low, high)))
+            return random.choice(
+                (0, 1, 2, 3, 7, high, max(low, -1), low, random.randint(low, high))
+            )
         if op in (s.FLOAT, s.DOUBLE):
             return random.choice((*FLOATS, random.randint(-9, 9), random.random()))
         if op == s.ENUM:
@@ -230,7 +236,7 @@ class Values:
         except Exception:  # noqa: BLE001  its own code refuses: then without that
             if isabstract(cls):
                 return Asks(None)
-            made = object.__new__(cls)
+            made: Any = object.__new__(cls)
             for name, value in (*zip(names, values, strict=False), *named.items()):
                 if self.random.random() > self.wrong:
                     object.__setattr__(made, name, value)
@@ -261,8 +267,10 @@ class Values:
         if schema[0] in (s.ARRAY, s.FIXED_ARRAY, s.LINKED_LIST) and random.random() < 0.6:
             return self._odd_list(schema)
         if schema[0] == s.ENUM and random.random() < 0.5:
-            return Number(random.choice(list(schema[1]))) if random.random() < 0.3 else int(
-                random.choice(list(schema[1]))
+            return (
+                Number(random.choice(list(schema[1])))
+                if random.random() < 0.3
+                else int(random.choice(list(schema[1])))
             )
         return random.choice(ODD)()
 
@@ -275,7 +283,8 @@ class Values:
             code = random.choice("bBhHiIlLqQfd")
             numbers = array(code, [random.randint(0, 100) for _ in range(size)])
             if random.random() < 0.3:  # NaNs of both kinds, too
-                numbers = array(code, random.choice((b"\xff\x7f", b"\x80\x7f\1\0")) * 4 * size)[:size]
+                bits = random.choice((b"\xff\x7f", b"\x80\x7f\1\0"))
+                numbers = array(code, bits * 4 * size)[:size]
             view = memoryview(numbers)
             return random.choice((numbers, view, view[::-1], view[1:], view.cast("B")))
         items = [self.of(schema[1]) for _ in range(size)]
@@ -291,9 +300,8 @@ class Values:
                     done.append(True)
                     change()
 
-            items[random.randrange(size)] = random.choice((Index, Index, Lies))(
-                1 if random.random() < 0.7 else [], once  # type: ignore[arg-type]
-            )
+            odd: Any = random.choice((Index, Index, Lies))
+            items[random.randrange(size)] = odd(1 if random.random() < 0.7 else [], once)
         if random.random() < 0.3:
             return random.choice((Lies, Breaks))(items, size + random.choice((0, 0, 1, -1)))
         return type("List", (list,), {})(items) if random.random() < 0.2 else items
@@ -307,8 +315,8 @@ def damaged(data: bytes, random: Random) -> bytes:
     if random.random() < 0.02:
         return random.randbytes(random.randint(0, 40))
     if random.random() < 0.02:
-        word = struct.pack(">I", random.choice((0, 1, 1, 2, 5)))
-        return data[: random.randrange(len(data) // 4 + 1) * 4] + word * random.choice((3, 300, 900))
+        again = struct.pack(">I", random.choice((0, 1, 1, 2, 5))) * random.choice((3, 300, 900))
+        return data[: random.randrange(len(data) // 4 + 1) * 4] + again
     changed = bytearray(data)
     for _ in range(random.choice((0, 1, 1, 1, 2, 4))):
         at = random.randrange(len(changed) + 1)
