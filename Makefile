@@ -5,10 +5,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+SANITIZE_SECONDS ?= 60
 BENCH_ROUNDS ?= 5
 BENCH_ARGS ?=
 
-.PHONY: help demo test check pytest gen fuzz bench docs clean
+.PHONY: help demo test check pytest gen fuzz sanitize bench docs clean
 
 help:
 	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
@@ -16,7 +17,10 @@ help:
 	@echo "make check   only the checks: generated files, ruff, mypy, pyright"
 	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
 	@echo "make gen     compile every .x file of the project"
-	@echo "make fuzz    mutated .x files for the compiler (FUZZ_SECONDS=$(FUZZ_SECONDS))"
+	@echo "make fuzz    mutated .x files for the compiler, then random types, values and bytes"
+	@echo "             for both codecs (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
+	@echo "make sanitize  the native code under AddressSanitizer, UBSan and a debug Python"
+	@echo "             (SANITIZE_SECONDS=$(SANITIZE_SECONDS) for each fuzz target)"
 	@echo "make bench   everything measured against its peers (BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_ARGS=...)"
 	@echo "make docs    build the documentation into site/"
 	@echo "make clean   remove what the others made"
@@ -42,6 +46,10 @@ gen: $(VENV)/.installed
 
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m fuzz.compiler --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m fuzz.codec --seconds $(FUZZ_SECONDS)
+
+sanitize:
+	PYTHON=$(PYTHON) SANITIZE_SECONDS=$(SANITIZE_SECONDS) .ci/sanitize
 
 bench: $(VENV)/.bench
 	BENCH_ROUNDS=$(BENCH_ROUNDS) $(BIN)/python -m benchmarks $(BENCH_ARGS)

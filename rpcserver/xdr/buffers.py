@@ -1,4 +1,4 @@
-"""Arrays of numbers as buffers: ``array.array`` in, bytes out, and back."""
+"""Arrays of numbers as buffers, without a step for each number."""
 
 from __future__ import annotations
 
@@ -25,3 +25,38 @@ def numbers(typecode: str, data: bytes) -> array[Any]:
     if sys.byteorder == "little":
         found.byteswap()
     return found
+
+
+_KINDS = {
+    s.INT: "ilq",
+    s.UNSIGNED_INT: "ILQ",
+    s.HYPER: "ilq",
+    s.UNSIGNED_HYPER: "ILQ",
+    s.FLOAT: "f",
+    s.DOUBLE: "d",
+}
+
+
+def raw_numbers(op: int, value: Any, count: int) -> bytes | None:
+    """The big-endian bytes of a buffer of ``count`` numbers of just that kind and size, in one
+    piece; ``None`` for everything else."""
+    if op not in TYPECODES:
+        return None
+    try:
+        view = memoryview(value)
+    except (TypeError, ValueError, BufferError):
+        return None
+    order, kind = view.format[:-1], view.format[-1:]
+    if (
+        view.shape != (count,)
+        or not view.c_contiguous
+        or order not in ("", "@", "=", "<", ">", "!")
+        or kind not in _KINDS[op]
+        or view.itemsize != array(TYPECODES[op]).itemsize
+    ):
+        return None
+    if order in (">", "!") or (order != "<" and sys.byteorder == "big"):
+        return view.tobytes()
+    found = array(TYPECODES[op], view.tobytes())
+    found.byteswap()
+    return found.tobytes()

@@ -6,15 +6,15 @@ value, and how much deeper the nesting may go.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter, index, itemgetter
 from struct import pack
 from typing import Any, NoReturn, TypeAlias
 
 from rpcserver.errors import XdrError
 from rpcserver.xdr import schema as s
+from rpcserver.xdr.buffers import raw_numbers
 from rpcserver.xdr.custom import pack_custom
 from rpcserver.xdr.pack_plain import (
     FALSE,
@@ -43,7 +43,7 @@ from rpcserver.xdr.runs import CODES, COUNTED, runs_of
 from rpcserver.xdr.schema import Schema
 from rpcserver.xdr.types import MAX_DEPTH, MAX_EMPTY
 
-_PLAIN = frozenset((list, tuple, array))
+_INTEGERS = frozenset((int,))
 
 
 class Packing:
@@ -98,16 +98,19 @@ def _elements(element: Schema, make: Packing) -> Callable[[Parts, Any, int, int]
     code = CODES.get(element[0])
     if code is None:
         return one_by_one
-    kinds = kinds_of(element)
+    kinds = kinds_of(element) or _INTEGERS  # no other's code is run, so a list cannot change
 
     def at_once(out: Parts, value: Any, depth: int, count: int) -> None:
-        # What may be anything could be gone through just once.
-        if type(value) in _PLAIN and (not kinds or kinds.issuperset(map(type, value))):
-            try:
-                out.append(pack(f">{count}{code}", *value))
-                return
-            except REFUSALS:
-                pass
+        if type(value) is list:
+            if kinds.issuperset(map(type, value)):
+                try:
+                    out.append(pack(f">{count}{code}", *value))
+                    return
+                except REFUSALS:
+                    pass
+        elif (raw := raw_numbers(element[0], value, count)) is not None:
+            out.append(raw)
+            return
         one_by_one(out, value, depth, count)
 
     return at_once
@@ -248,11 +251,11 @@ def _union(schema: Schema, make: Packing) -> Pack:
         cls, payload_name, _, carries = arm
         if not depth:
             _too_deep(out)
-        label = getattr(value, tag)
+        label = getattr(value if carries else cls, tag)
         step = tag
         try:
             pack_label(out, label, depth - 1)
-            if carries and cases.get(label, default) is not arm:
+            if carries and cases.get(index(label), default) is not arm:
                 raise XdrError(f"{label!r} is no case of {cls.__name__}", size_of(out) - 4)
             if payload_name is not None:
                 step = payload_name
@@ -272,7 +275,9 @@ def _custom(schema: Schema, make: Packing) -> Pack:
 
     def pack_hooked(out: Parts, value: Any, depth: int) -> None:
         if hook.designator is not None:
-            _supplied(hook.designator)(out, value, depth)
+            if not depth:  # what was supplied may hold this type again
+                _too_deep(out)
+            _supplied(hook.designator)(out, value, depth - 1)
             return
         try:
             data = pack_custom(hook, value, 0)

@@ -87,7 +87,7 @@ def floating(schema: Schema) -> Pack:
     write = Struct(">" + CODES[schema[0]]).pack
 
     def pack_floating(out: Parts, value: Any, depth: int) -> None:
-        if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
+        if isinstance(value, (str, bytes, bytearray)) or not hasattr(type(value), "__float__"):
             expected(out, "a float", value)
         try:
             out.append(write(float(value)))
@@ -110,10 +110,11 @@ def enum(schema: Schema) -> Pack:
     write = Struct(">i").pack
 
     def pack_enum(out: Parts, value: Any, depth: int) -> None:
-        if type(value) is not cls and (not isinstance(value, int) or value not in members):
+        number = int.__index__(value) if isinstance(value, int) else None
+        if number is None or (type(value) is not cls and number not in members):
             refuse(out, f"{value!r} is no member of {cls.__name__}")
         try:
-            out.append(write(value))
+            out.append(write(number))
         except StructError:
             refuse(out, f"{value!r} is no member of {cls.__name__}")
 
@@ -154,6 +155,8 @@ def pack_quadruple(out: Parts, value: Any, depth: int) -> None:
     """The 16 bytes of a ``Quad``."""
     if not isinstance(value, Quad):
         expected(out, "an xdr.Quad", value)
+    if len(value) != 16:  # not made by its own class
+        refuse(out, f"{len(value)} bytes where exactly 16 must be")
     out.append(bytes(value))
 
 
@@ -171,7 +174,7 @@ def _encoder(schema: Schema) -> Callable[[Parts, Any], bytes]:
         if not isinstance(value, str):
             expected(out, "a str", value)
         try:
-            data = value.encode(encoding, "surrogateescape")
+            data = str.encode(value, encoding, "surrogateescape")
         except UnicodeEncodeError as error:
             refuse(out, f"{value[error.start : error.end]!r} cannot be encoded as {encoding}")
         if len(data) > limit:

@@ -50,10 +50,10 @@ class Codec:
         ``lenient``: a number that its enum does not have stays an ``int``, and a union of a label
         that it does not have is an ``UnknownArm``. ``buffers``: opaque data are a ``memoryview``
         of ``data``, arrays of numbers an ``array.array``. Raises ``XdrError`` for bytes that are
-        not of the type.
+        not of the type, ``ValueError`` for a ``start`` outside of them.
         """
-        if start < 0:
-            raise ValueError("a value starts at 0 or behind")
+        if not 0 <= start <= len(data):
+            raise ValueError(f"a value starts at 0 to {len(data)}, not at {start}")
         if type(data) is not bytes and not buffers:
             data = bytes(data)
         try:
@@ -72,9 +72,9 @@ class Codec:
             self._unpack = unpack
         return unpack
 
-    def unpack_whole(self, data: bytes, start: int = 0, *, buffers: bool = False) -> Any:
+    def unpack_whole(self, data: bytes, start: int = 0, /, *, buffers: bool = False) -> Any:
         """The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``."""
-        if buffers or start < 0 or type(data) is not bytes:
+        if buffers or not 0 <= start <= len(data) or type(data) is not bytes:
             value, end = self.unpack(data, start, buffers=buffers)
         else:  # what a server does for every call
             try:

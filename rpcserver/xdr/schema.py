@@ -119,10 +119,11 @@ class _Builder:
         # Only now is every struct complete, and its least size known.
         known: dict[int, int] = {}
         for _, element, _, least in self._arrays:
-            least[0] = _least_bytes(element, known)
+            least[0] = min(_least_bytes(element, known), _ENDLESS)
         for cls, struct in self._structs.items():
             if _least_bytes(struct, known) >= _ENDLESS:
                 raise TypeError(f"{cls.__qualname__} contains itself without a pointer")
+        for cls, struct in self._structs.items():  # only if all of them are good
             cls._xdr_schema = struct  # type: ignore[attr-defined]
         return schema
 
@@ -144,7 +145,7 @@ class _Builder:
             if issubclass(designator, Arm):
                 return self._arms((designator,))
             if issubclass(designator, IntEnum):
-                members = {member.value: member for member in designator}
+                members = {int(member): member for member in designator}
                 return (ENUM, designator, members)
         hint = " (an int is xdr.Int, xdr.Hyper, ...)" if designator is int else ""
         raise TypeError(f"{designator!r} is no XDR type{hint}")
@@ -158,17 +159,20 @@ class _Builder:
             case Opaque(limit):
                 return (OPAQUE, _limit(limit))
             case FixedOpaque(size):
-                return (FIXED_OPAQUE, size)
+                return (FIXED_OPAQUE, _limit(size))
             case Array(element, limit):
                 array = (ARRAY, self._schema(element), _limit(limit), [0])
                 self._arrays.append(array)
                 return array
             case FixedArray(element, size):
-                return (FIXED_ARRAY, self._schema(element), size)
+                return (FIXED_ARRAY, self._schema(element), _limit(size))
             case Custom():
                 return (CUSTOM, marker)
             case LinkedList(node, nonempty):
-                return (LINKED_LIST, self._schema(node), nonempty)
+                schema = self._schema(node)
+                if schema[0] != STRUCT:
+                    raise TypeError(f"{node!r} is no struct: the nodes of a list are")
+                return (LINKED_LIST, schema, bool(nonempty))
         raise TypeError(f"{marker!r} is no marker of rpcserver.xdr")
 
     def _struct(self, cls: type) -> Schema:
@@ -210,6 +214,8 @@ class _Builder:
         name = (arms[0].__doc__ or arms[0].__name__).partition(",")[0]
         tag = _arm_names(arms[0])[0]
         discriminant = self._schema(arms[0]._on)
+        if discriminant[0] not in (INT, UNSIGNED_INT, BOOL, ENUM):
+            raise TypeError(f"{name} switches on {arms[0]._on!r}: no int, unsigned int, bool, enum")
         # The arms may hold the union itself: it must be there before they are looked at.
         entries = [_arm(arm) for arm in arms]
         for arm, entry in zip(arms, entries, strict=True):
@@ -241,27 +247,56 @@ def _arm(arm: type[Arm]) -> list[Any]:
     """An arm as the schema has it; the payload's own schema is filled in later."""
     tag, *payload = _arm_names(arm)
     carries = any(field.name == tag for field in fields(arm))  # type: ignore[arg-type]
+    if not carries and not isinstance(getattr(arm, tag, None), int):
+        raise TypeError(f"{arm.__qualname__}.{tag} is neither a field nor a number")
     return [arm, payload[0] if payload else None, (VOID,), carries]
 
 
 def _limit(limit: int | None) -> int:
-    return MAX_LENGTH if limit is None else limit
+    if limit is None:
+        return MAX_LENGTH
+    if not 0 <= limit <= MAX_LENGTH:
+        raise TypeError(f"{limit} is no size: those are of 32 bits, without a sign")
+    return int(limit)
 
 
 def slots_of(cls: type, names: Sequence[str]) -> tuple[Any, ...] | None:
     """The descriptors of the slots that instances of ``cls`` have for ``names``, if they have
-    nothing else, so that who fills these need not call ``__init__``."""
+    nothing else, so that who reads or fills these need not run any code of the class.
+
+    ``names`` are of a struct all its fields, of an arm its discriminant (if that is a field) and
+    what it holds.
+    """
+    methods = {name: _owner(cls, name) for name in ("__init__", "__setattr__")}
+    made = methods["__init__"].__dict__.get("__dataclass_params__")
     code = getattr(cls.__init__, "__code__", None)  # type: ignore[misc]
-    made_by_dataclass = code is not None and code.co_filename == "<string>"
-    own = {field.name for field in fields(cls) if field.init}
-    if not made_by_dataclass or hasattr(cls, "__post_init__") or own != set(names):
+    if made is None or not made.init or code is None:
+        return None
+    if not code.co_qualname.startswith("__create_fn__."):  # put in its place later
+        return None
+    frozen = methods["__setattr__"].__dict__.get("__dataclass_params__")
+    if methods["__setattr__"] is not object and (frozen is None or not frozen.frozen):
         return None
     if (
-        "__new__" in {name for base in cls.__mro__[:-1] for name in vars(base)}
+        type(cls) is not type  # which may have another way to make an instance
+        or hasattr(cls, "__post_init__")
+        or any(_owner(cls, name) is not object for name in ("__new__", "__getattribute__"))
         or cls.__dictoffset__
     ):
         return None
+    # The discriminant of an arm is given by keyword, and nothing else is.
+    positional = code.co_varnames[1 : code.co_argcount]
+    by_keyword = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    tag = _arm_names(cls)[0] if issubclass(cls, Arm) else None
+    wanted = tuple(name for name in names if name != tag)
+    if {*positional, *by_keyword} != set(names) or (wanted and positional != wanted):
+        return None
     return tuple(getattr(cls, name, None) for name in names)
+
+
+def _owner(cls: type, name: str) -> type:
+    """The class that ``cls`` has its attribute ``name`` from."""
+    return next(base for base in cls.__mro__ if name in base.__dict__)
 
 
 _ENDLESS = 1 << 40  # bytes of a value that contains itself; a union may have a way out

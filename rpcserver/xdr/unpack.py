@@ -250,10 +250,10 @@ def _union(schema: Schema, make: Unpacking) -> Unpack:
             return cls(**keywords), pos
         try:
             value, pos = unpack_payload(data, pos, depth - 1)
-            return cls(value, **keywords), pos
         except XdrError as error:
             error.within(payload_name)
             raise
+        return cls(value, **keywords), pos
 
     make.known[id(schema)] = unpack_union
     unpack_label = make(discriminant)
@@ -272,7 +272,9 @@ def _custom(schema: Schema, make: Unpacking) -> Unpack:
 
     def unpack_hooked(data: bytes, pos: int, depth: int) -> tuple[Any, int]:
         if hook.designator is not None:
-            return _supplied(hook.designator, lenient, buffers)(data, pos, depth)
+            if not depth:  # what was supplied may hold this type again
+                raise _too_deep(pos)
+            return _supplied(hook.designator, lenient, buffers)(data, pos, depth - 1)
         return unpack_custom(hook, data, pos, lenient)
 
     return unpack_hooked

@@ -59,6 +59,17 @@ def test_its_depth_is_limited() -> None:
         xdr.encode(Not, value)
 
 
+@dataclass(slots=True)
+class Around(xdr.Struct):
+    inner: Endless | None
+
+
+def test_what_holds_a_struct_that_never_ends_is_refused_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(TypeError, match="Endless contains itself without a pointer"):
+            xdr.decode(Around, bytes.fromhex("00000001"))
+
+
 def test_a_struct_that_never_ends_is_refused() -> None:
     with pytest.raises(TypeError, match="Endless contains itself without a pointer"):
         xdr.decode(Endless, b"")

@@ -103,6 +103,8 @@ static int pack_buffer(Node *element, Writer *w, PyObject *value, Py_ssize_t cou
     return done;
 }
 
+#ifndef Py_GIL_DISABLED
+
 /* The value of an int of one digit, which most are. */
 static inline int small_int(PyObject *item, long *value)
 {
@@ -129,7 +131,9 @@ static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
 {
     Opcode op = element->op;
     int size = number_size(op), is_signed = op == OP_INT || op == OP_HYPER;
-    for (Py_ssize_t n = 0; n < count && n < PyList_GET_SIZE(list); n++) {
+    /* Other code may run for an item, and change the list. */
+    Py_ssize_t n = 0;
+    for (; n < PyList_GET_SIZE(list); n++) {
         PyObject *item = PyList_GET_ITEM(list, n);
         long number;
         if (op == OP_DOUBLE && PyFloat_CheckExact(item)) {
@@ -165,16 +169,19 @@ static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
             }
         }
     }
-    if (PyList_GET_SIZE(list) != count) {
+    if (n != count) {
         return fail(w->state, writer_length(w) - w->base, "%zd elements in a sequence whose length is %zd",
-                    PyList_GET_SIZE(list), count);
+                    n, count);
     }
     return 1;
 }
 
+#endif
+
 /* 1 if it is done, 0 if ``value`` must be asked for its items, -1 for an error. */
 int pack_numbers(Node *element, Writer *w, PyObject *value, Py_ssize_t count)
 {
+#ifndef Py_GIL_DISABLED  /* else its items may go away while they are looked at */
     if (PyList_CheckExact(value)) {
         /* Room for all at once: it is not looked for again. */
         if (writer_take(w, count * number_size(element->op)) == NULL) {
@@ -183,6 +190,7 @@ int pack_numbers(Node *element, Writer *w, PyObject *value, Py_ssize_t count)
         w->pos -= count * number_size(element->op);
         return pack_list(element, w, value, count);
     }
+#endif
     return PyObject_CheckBuffer(value) ? pack_buffer(element, w, value, count) : 0;
 }
 

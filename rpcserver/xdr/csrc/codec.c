@@ -55,6 +55,14 @@ void within_index(State *state, Py_ssize_t index)
     }
 }
 
+void too_deep_for_the_stack(State *state, Py_ssize_t offset)
+{
+    if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        PyErr_Clear();
+        fail(state, offset, "nested too deep for the stack");
+    }
+}
+
 PyDoc_STRVAR(codec_doc,
     "Codec(schema)\n--\n\n"
     "Values of one type to bytes and back.");
@@ -108,10 +116,11 @@ static void codec_dealloc(Codec *self)
 
 static int is_alive(Codec *self)
 {
-    if (self->root == NULL) {
+    if (self->root == NULL || self->state->xdr_error == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the codec is being collected");
+        return 0;
     }
-    return self->root != NULL;
+    return 1;
 }
 
 PyDoc_STRVAR(pack_doc,
@@ -126,6 +135,7 @@ static PyObject *codec_pack(Codec *self, PyObject *value)
     Writer w;
     writer_init(&w, self->state);
     if (pack_value(self->root, &w, value, self->state->max_depth) < 0) {
+        too_deep_for_the_stack(w.state, w.pos - w.base);
         writer_clear(&w);
         return NULL;
     }
@@ -143,11 +153,11 @@ static PyObject *unpack_from(Codec *self, PyObject *data, Py_ssize_t start, int 
     }
     Reader r = {self->state, view.buf, start, view.len, data, lenient, buffers};
     PyObject *value = NULL;
-    if (start < 0) {
-        PyErr_SetString(PyExc_ValueError, "a value starts at 0 or behind");
+    if (start < 0 || start > view.len) {
+        PyErr_Format(PyExc_ValueError, "a value starts at 0 to %zd, not at %zd", view.len, start);
     }
-    else {
-        value = unpack_value(self->root, &r, self->state->max_depth);
+    else if ((value = unpack_value(self->root, &r, self->state->max_depth)) == NULL) {
+        too_deep_for_the_stack(r.state, r.pos);
     }
     if (value != NULL && whole && r.pos != r.end) {
         fail(self->state, r.pos, "%zd bytes left over", r.end - r.pos);
@@ -164,7 +174,7 @@ PyDoc_STRVAR(unpack_doc,
     "``lenient``: a number that its enum does not have stays an ``int``, and a union of a label\n"
     "that it does not have is an ``UnknownArm``. ``buffers``: opaque data are a ``memoryview`` of\n"
     "``data``, arrays of numbers an ``array.array``. Raises ``XdrError`` for bytes that are not of\n"
-    "the type.");
+    "the type, ``ValueError`` for a ``start`` outside of them.");
 
 static PyObject *codec_unpack(Codec *self, PyObject *args, PyObject *kwargs)
 {
@@ -181,7 +191,7 @@ static PyObject *codec_unpack(Codec *self, PyObject *args, PyObject *kwargs)
 }
 
 PyDoc_STRVAR(unpack_whole_doc,
-    "unpack_whole($self, data, start=0, *, buffers=False)\n--\n\n"
+    "unpack_whole($self, data, start=0, /, *, buffers=False)\n--\n\n"
     "The value that ``data`` encodes from ``start`` to its end. Raises ``XdrError``.");
 
 static PyObject *codec_unpack_whole(Codec *self, PyObject *const *args, Py_ssize_t count,
@@ -192,11 +202,11 @@ static PyObject *codec_unpack_whole(Codec *self, PyObject *const *args, Py_ssize
     Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
     if (count < 1 || count > 2 || named > 1
         || (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "buffers") != 0)) {
-        PyErr_SetString(PyExc_TypeError, "unpack_whole(data, start=0, *, buffers=False)");
+        PyErr_SetString(PyExc_TypeError, "unpack_whole(data, start=0, /, *, buffers=False)");
         return NULL;
     }
     if (count == 2) {
-        start = PyLong_AsSsize_t(args[1]);
+        start = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
         if (start == -1 && PyErr_Occurred()) {
             return NULL;
         }

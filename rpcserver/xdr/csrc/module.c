@@ -54,6 +54,7 @@ static int module_exec(PyObject *module)
         || (state->slots_of = attribute("rpcserver.xdr.schema", "slots_of")) == NULL
         || (state->within = PyUnicode_InternFromString("within")) == NULL
         || (state->designator = PyUnicode_InternFromString("designator")) == NULL
+        || (state->getitem = PyUnicode_InternFromString("__getitem__")) == NULL
         || limit("MAX_DEPTH", &depth) < 0 || limit("MAX_EMPTY", &empty) < 0
         || add_type(module, &codec_spec, &state->codec_type) < 0
         || add_type(module, &calls_spec, &state->calls_type) < 0
@@ -118,6 +119,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->numbers);
     Py_CLEAR(state->within);
     Py_CLEAR(state->designator);
+    Py_CLEAR(state->getitem);
     return 0;
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     PyObject *numbers;       /* buffers.numbers; likewise */
     PyObject *within;        /* "within" */
     PyObject *designator;    /* "designator" */
+    PyObject *getitem;       /* "__getitem__" */
     int max_depth;
     uint32_t max_empty;
 } State;
@@ -70,8 +71,7 @@ struct Arm {
     PyObject *payload_name; /* NULL: it holds nothing */
     Node *payload;
     int carries;            /* its discriminant is a field */
-    int64_t label;          /* of one that does not carry it */
-    PyObject *label_object;
+    PyObject *label;        /* of one that does not carry it */
     int plain;              /* an instance is its slots, no __init__ has to run */
     Py_ssize_t tag_at;
     Py_ssize_t payload_at;
@@ -180,6 +180,8 @@ PyObject *unpack_numbers(Node *element, Reader *r, Py_ssize_t count);
 
 /* --- the rest ------------------------------------------------------------------------------- */
 
+/* A RecursionError on its way becomes an XdrError. */
+void too_deep_for_the_stack(State *state, Py_ssize_t offset);
 int compile_schema(Codec *codec, PyObject *schema);
 void free_nodes(Codec *codec);
 void *table_find(const Table *table, int64_t key);
@@ -199,6 +201,20 @@ extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
 extern PyType_Spec block_spec;
 extern PyType_Spec datagrams_spec; /* on Linux */
+
+/* An item of a list that others may change; NULL behind its end. */
+static inline PyObject *list_item(PyObject *list, Py_ssize_t index)
+{
+#ifdef Py_GIL_DISABLED
+    PyObject *item = PyList_GetItemRef(list, index);
+    if (item == NULL) {
+        PyErr_Clear();
+    }
+    return item;
+#else
+    return index < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, index)) : NULL;
+#endif
+}
 
 static inline uint32_t load32(const void *at)
 {

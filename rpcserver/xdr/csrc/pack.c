@@ -7,11 +7,20 @@ static Py_ssize_t offset(const Writer *w)
     return writer_length(w) - w->base;
 }
 
+/* ``before`` and ``what``, which may be NULL, say what it should have been. */
+static int expected_object(Writer *w, const char *before, PyObject *what, PyObject *value)
+{
+    PyObject *name = PyType_GetName(Py_TYPE(value));
+    if (name != NULL) {
+        fail(w->state, offset(w), "expected %s%V, got %U", before, what, "", name);
+        Py_DECREF(name);
+    }
+    return -1;
+}
+
 static int expected(Writer *w, const char *what, PyObject *value)
 {
-    const char *name = strrchr(Py_TYPE(value)->tp_name, '.');
-    return fail(w->state, offset(w), "expected %s, got %s", what,
-                name == NULL ? Py_TYPE(value)->tp_name : name + 1);
+    return expected_object(w, what, NULL, value);
 }
 
 static int put32(Writer *w, uint32_t value)
@@ -144,7 +153,8 @@ static int pack_floating(Opcode op, Writer *w, PyObject *value)
     }
     else {
         PyNumberMethods *methods = Py_TYPE(value)->tp_as_number;
-        if (PyUnicode_Check(value) || methods == NULL || methods->nb_float == NULL) {
+        if (PyUnicode_Check(value) || PyBytes_Check(value) || PyByteArray_Check(value)
+            || methods == NULL || methods->nb_float == NULL) {
             return expected(w, "a float", value);
         }
         PyObject *made = PyNumber_Float(value);
@@ -233,6 +243,10 @@ static int pack_bytes(Node *node, Writer *w, PyObject *value)
     }
     Py_buffer view;
     if (PyObject_GetBuffer(value, &view, PyBUF_FULL_RO) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            expected(w, "bytes or another buffer", value);
+        }
         return -1;
     }
     int result = check_size(node, w, view.len);
@@ -322,10 +336,17 @@ static Py_ssize_t length(Writer *w, PyObject *value)
     if (PyList_CheckExact(value)) {
         return PyList_GET_SIZE(value);
     }
-    Py_ssize_t size = -1;
-    if (!PyUnicode_Check(value) && !PyBytes_Check(value) && !PyByteArray_Check(value)
-        && PyObject_HasAttrString(value, "__getitem__")) {
-        size = PyObject_Size(value);
+    if (!PyUnicode_Check(value) && !PyBytes_Check(value) && !PyByteArray_Check(value)) {
+        PyObject *method = PyObject_GetAttr(value, w->state->getitem);
+        if (method == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return -1;
+            }
+            PyErr_Clear();
+            return expected(w, "a list or another sequence", value);
+        }
+        Py_DECREF(method);
+        Py_ssize_t size = PyObject_Size(value);
         if (size >= 0 || !PyErr_ExceptionMatches(PyExc_TypeError)) {
             return size;
         }
@@ -353,6 +374,7 @@ static int pack_elements(Node *element, Writer *w, PyObject *value, Py_ssize_t c
     if (!PyList_CheckExact(value)) {
         iterator = PyObject_GetIter(value);
         if (iterator == NULL) {
+            within_index(w->state, 0);
             return -1;
         }
     }
@@ -362,7 +384,7 @@ static int pack_elements(Node *element, Writer *w, PyObject *value, Py_ssize_t c
             item = PyIter_Next(iterator);
         }
         else {
-            item = index < PyList_GET_SIZE(value) ? Py_NewRef(PyList_GET_ITEM(value, index)) : NULL;
+            item = list_item(value, index);
         }
         if (item == NULL) {
             break;
@@ -379,6 +401,7 @@ static int pack_elements(Node *element, Writer *w, PyObject *value, Py_ssize_t c
     }
     Py_XDECREF(iterator);
     if (PyErr_Occurred()) {
+        within_index(w->state, index);
         return -1;
     }
     if (index != count) {
@@ -462,10 +485,7 @@ static int pack_struct(Node *node, Writer *w, PyObject *value, int depth)
         if (is <= 0) {
             PyObject *name = is < 0 ? NULL : PyType_GetName(node->cls);
             if (name != NULL) {
-                const char *text = PyUnicode_AsUTF8(name);
-                if (text != NULL) {
-                    expected(w, text, value);
-                }
+                expected_object(w, "", name, value);
                 Py_DECREF(name);
             }
             return -1;
@@ -530,22 +550,14 @@ static int pack_union(Node *node, Writer *w, PyObject *value, int depth)
         }
     }
     if (arm == NULL) {
-        PyObject *what = PyUnicode_FromFormat("an arm of %U", node->object);
-        if (what != NULL) {
-            const char *text = PyUnicode_AsUTF8(what);
-            if (text != NULL) {
-                expected(w, text, value);
-            }
-            Py_DECREF(what);
-        }
-        return -1;
+        return expected_object(w, "an arm of ", node->object, value);
     }
     depth = shallower(w, depth);
     if (depth < 0) {
         return -1;
     }
     int result = arm->carries ? pack_label(node, arm, w, value, depth)
-                              : pack_value(node->element, w, arm->label_object, depth);
+                              : pack_value(node->element, w, arm->label, depth);
     if (result < 0) {
         within(w->state, node->names);
         return -1;
@@ -563,10 +575,21 @@ static int pack_union(Node *node, Writer *w, PyObject *value, int depth)
     return result;
 }
 
+static PyObject *argument_of(PyObject *value, Py_ssize_t n)
+{
+    if (PyTuple_CheckExact(value) && n < PyTuple_GET_SIZE(value)) {
+        return Py_NewRef(PyTuple_GET_ITEM(value, n));
+    }
+    PyObject *index = PyLong_FromSsize_t(n);
+    PyObject *argument = index == NULL ? NULL : PyObject_GetItem(value, index);
+    Py_XDECREF(index);
+    return argument;
+}
+
 static int pack_arguments(Node *node, Writer *w, PyObject *value, int depth)
 {
     for (Py_ssize_t n = 0; n < node->count; n++) {
-        PyObject *argument = PySequence_GetItem(value, n);
+        PyObject *argument = argument_of(value, n);
         int result = argument == NULL ? -1 : pack_value(node->fields[n], w, argument, depth);
         Py_XDECREF(argument);
         if (result < 0) {
@@ -588,17 +611,25 @@ static int pack_custom(Node *node, Writer *w, PyObject *value, int depth)
     }
     int result = -1;
     if (designator != Py_None) {
+        /* It may hold the Custom itself. */
         PyObject *codec = PyObject_CallOneArg(state->codec_of, designator);
-        if (codec != NULL) {
+        depth = codec == NULL ? -1 : shallower(w, depth);
+        if (depth >= 0) {
             result = pack_value(((Codec *)codec)->root, w, value, depth);
-            Py_DECREF(codec);
         }
+        Py_XDECREF(codec);
     }
     else {
         PyObject *data = PyObject_CallFunction(state->pack_custom, "OOn", node->object, value,
                                                offset(w));
         if (data != NULL) {
-            char *at = writer_take(w, PyBytes_GET_SIZE(data));
+            char *at = NULL;
+            if (!PyBytes_Check(data)) {
+                PyErr_SetString(PyExc_TypeError, "a packer's buffer is bytes");
+            }
+            else {
+                at = writer_take(w, PyBytes_GET_SIZE(data));
+            }
             if (at != NULL) {
                 memcpy(at, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data));
                 result = 0;
@@ -626,6 +657,10 @@ int pack_value(Node *node, Writer *w, PyObject *value, int depth)
     case OP_QUADRUPLE:
         if (!PyObject_TypeCheck(value, (PyTypeObject *)w->state->quad)) {
             return expected(w, "an xdr.Quad", value);
+        }
+        if (PyBytes_GET_SIZE(value) != 16) {  /* not made by its own class */
+            return fail(w->state, offset(w), "%zd bytes where exactly 16 must be",
+                        PyBytes_GET_SIZE(value));
         }
         return put_padded(w, PyBytes_AS_STRING(value), 16);
     case OP_BOOL:

@@ -235,16 +235,12 @@ static int compile_arm(Codec *codec, Node *node, Arm *arm, PyObject *entry, PyOb
     }
     if (!arm->carries) {
         /* The class has it, once for all. */
-        arm->label_object = PyObject_GetAttr((PyObject *)arm->cls, node->names);
-        if (arm->label_object == NULL || PyList_Append(codec->kept, arm->label_object) < 0) {
-            Py_XDECREF(arm->label_object);
+        arm->label = PyObject_GetAttr((PyObject *)arm->cls, node->names);
+        if (arm->label == NULL || PyList_Append(codec->kept, arm->label) < 0) {
+            Py_CLEAR(arm->label);
             return -1;
         }
-        Py_DECREF(arm->label_object);  /* ``kept`` has it */
-        arm->label = PyLong_AsLongLong(arm->label_object);
-        if (arm->label == -1 && PyErr_Occurred()) {
-            return -1;
-        }
+        Py_DECREF(arm->label);  /* ``kept`` has it */
     }
     Py_ssize_t offsets[2] = {0, 0};
     PyObject *names = PyTuple_New((arm->carries != 0) + (arm->payload_name != NULL));

@@ -169,6 +169,8 @@ static PyObject *unpack_elements(Node *element, Reader *r, Py_ssize_t count, int
     if (list == NULL) {
         return NULL;
     }
+    /* Code that runs for an element must not find a list with holes: gc.get_objects() does. */
+    PyObject_GC_UnTrack(list);
     for (Py_ssize_t n = 0; n < count; n++) {
         PyObject *item = unpack_value(element, r, depth);
         if (item == NULL) {
@@ -178,6 +180,7 @@ static PyObject *unpack_elements(Node *element, Reader *r, Py_ssize_t count, int
         }
         PyList_SET_ITEM(list, n, item);
     }
+    PyObject_GC_Track(list);
     return list;
 }
 
@@ -398,6 +401,9 @@ static PyObject *unpack_union(Node *node, Reader *r, int depth)
 static PyObject *unpack_arguments(Node *node, Reader *r, int depth)
 {
     PyObject *values = PyTuple_New(node->count);
+    if (values != NULL && node->count > 0) {
+        PyObject_GC_UnTrack(values);  /* as a list's above; the empty one is everybody's */
+    }
     for (Py_ssize_t n = 0; values != NULL && n < node->count; n++) {
         PyObject *value = unpack_value(node->fields[n], r, depth);
         if (value == NULL) {
@@ -410,6 +416,9 @@ static PyObject *unpack_arguments(Node *node, Reader *r, int depth)
             PyTuple_SET_ITEM(values, n, value);
         }
     }
+    if (values != NULL && node->count > 0) {
+        PyObject_GC_Track(values);
+    }
     return values;
 }
 
@@ -421,15 +430,17 @@ static PyObject *unpack_custom(Node *node, Reader *r, int depth)
         return NULL;
     }
     if (designator != Py_None) {
+        /* It may hold the Custom itself. */
         PyObject *codec = PyObject_CallOneArg(state->codec_of, designator);
-        if (codec != NULL) {
+        depth = codec == NULL ? -1 : deeper(r, depth, r->pos);
+        if (depth >= 0) {
             value = unpack_value(((Codec *)codec)->root, r, depth);
-            Py_DECREF(codec);
         }
+        Py_XDECREF(codec);
     }
     else {
-        PyObject *pair = PyObject_CallFunction(state->unpack_custom, "OOni", node->object, r->owner,
-                                               r->pos, r->lenient);
+        PyObject *pair = PyObject_CallFunction(state->unpack_custom, "OOnO", node->object, r->owner,
+                                               r->pos, r->lenient ? Py_True : Py_False);
         Py_ssize_t end = r->pos;
         if (pair != NULL && PyArg_ParseTuple(pair, "On", &value, &end)) {
             Py_INCREF(value);
