@@ -35,17 +35,16 @@ class MultiplexedStream(Stream):
         self._unanswered = False  # there may be calls among what was read
         self._any_record = False  # there was one since all was answered
         self._ahead: deque[bytes] = deque()  # some of them, when more had to be read
-        self._out = Outgoing(request, server.loop, self._taken, self._broken)
+        self._out = Outgoing(request, server.loop, self._go_on, self._broken)
         self._in_flight = 0
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._bare = exchange is not None and type(request) is socket.socket
         self._exchange: Any = None
-        if self._bare:
+        if exchange is not None and type(request) is socket.socket:
             number = request.fileno()
             self._exchange = partial(exchange, server.engine.plain, number, server.scratch)
-        self._clear = self._bare  # nothing of before is left: ``exchange`` can begin anew
+        self._clear = self._exchange is not None  # nothing of before is left for it
         server.loop.add_reader(request, self._readable)
         server.urgent.add(self)
 
@@ -251,17 +250,12 @@ class MultiplexedStream(Stream):
             self._out.put(frame(reply))
         self._go_on()
 
-    def _taken(self) -> None:
-        """The peer has taken all replies."""
-        if not self._closed:
-            self._go_on()
-
     def _watch(self) -> None:
         """Read on, or not, as the limits say; close what has nothing left to do."""
         if self.server.closing and not self._unanswered and self.between_records:
             self._stop_reading()  # a busy client would never come to an end
         busy = self._unanswered or self._out.waits or self._at_end or self.back is not None
-        self._clear = self._bare and not busy and self.between_records
+        self._clear = self._exchange is not None and not busy and self.between_records
         if self._at_end:
             if not (self._in_flight or self._out.waits or self._unanswered):
                 self.close()
