@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 
@@ -13,7 +14,7 @@ class NoneServer:
 
     flavor = AUTH_NONE
 
-    def accept(self, call: CallMessage) -> Accepted:
+    def accept(self, call: CallMessage, peer: Peer, connection: Connection | None) -> Accepted:
         """The call as it is."""
         return Accepted(None, call.record, call.start)
 

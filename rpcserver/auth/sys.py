@@ -11,6 +11,7 @@ from rpcserver.errors import AuthError, XdrError
 from rpcserver.protocols.auth_sys import AuthsysParms
 from rpcserver.protocols.rpc_msg import AuthFlavor, AuthStat
 from rpcserver.rpc.calls import random_word
+from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 from rpcserver.xdr.codec import decode, encode
@@ -42,7 +43,7 @@ class SysServer:
 
     flavor: int = AuthFlavor.AUTH_SYS
 
-    def accept(self, call: CallMessage) -> Accepted:
+    def accept(self, call: CallMessage, peer: Peer, connection: Connection | None) -> Accepted:
         """The call with its credential. Raises ``AuthError`` AUTH_BADCRED for one that is
         cut off, over-long or over a limit."""
         try:

@@ -95,7 +95,7 @@ class ServerEngine:
                 return None
             if (access := self.access.get(call.prog)) is not None and not access.admits(peer):
                 raise AuthError(rpc_msg.AuthStat.AUTH_TOOWEAK, "not on the program's access list")
-            accepted = self._accept(call)
+            accepted = self._accept(call, peer, connection)
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
@@ -157,13 +157,15 @@ class ServerEngine:
         self.counters.count(row, "SUCCESS")
         return message.success(xid, answered.verifier, answered.results)
 
-    def _accept(self, call: message.CallMessage) -> Accepted | Answered | None:
+    def _accept(
+        self, call: message.CallMessage, peer: Peer, connection: Connection | None
+    ) -> Accepted | Answered | None:
         flavor = self.flavors.get(call.credential.flavor)
         if flavor is None:
             raise AuthError(
                 rpc_msg.AuthStat.AUTH_REJECTEDCRED, f"flavor {call.credential.flavor} is not served"
             )
-        return flavor.accept(call)
+        return flavor.accept(call, peer, connection)
 
     def _unavailable(self, call: message.CallMessage) -> Refused:
         """Why nothing answers a call."""

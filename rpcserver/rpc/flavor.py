@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from rpcserver.rpc.call import Connection, Peer
     from rpcserver.rpc.message import CallMessage
 
 AUTH_NONE = 0
@@ -58,8 +59,11 @@ class ServerFlavor(Protocol):
 
     flavor: int
 
-    def accept(self, call: CallMessage) -> Accepted | Answered | None:
-        """Judge the credential of ``call``. ``None`` is silence; raises ``AuthError``."""
+    def accept(
+        self, call: CallMessage, peer: Peer, connection: Connection | None
+    ) -> Accepted | Answered | None:
+        """Judge the credential of ``call``, which ``peer`` sent over ``connection`` (``None`` for
+        datagrams). ``None`` is silence; raises ``AuthError``."""
 
 
 class ClientFlavor(Protocol):
