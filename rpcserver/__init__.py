@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rpcserver.clients.broadcast import broadcast as broadcast
     from rpcserver.clients.connect import connect as connect
     from rpcserver.rpc.call import blocking as blocking
+    from rpcserver.rpc.call import buffers as buffers
     from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "blocking",
     "broadcast",
+    "buffers",
     "connect",
     "load",
     "load_service",
@@ -41,6 +43,7 @@ _HOMES = {
     "Portmapper": "rpcserver.servers.portmap",
     "blocking": "rpcserver.rpc.call",
     "broadcast": "rpcserver.clients.broadcast",
+    "buffers": "rpcserver.rpc.call",
     "connect": "rpcserver.clients.connect",
     "load": "rpcserver.rpcgen",
     "load_service": "rpcserver.servers.origin",

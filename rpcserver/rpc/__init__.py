@@ -2,7 +2,7 @@
 
 from rpcserver.errors import ProcUnavail
 from rpcserver.rpc.access import Access
-from rpcserver.rpc.call import Call, Connection, Peer, blocking, oneway
+from rpcserver.rpc.call import Call, Connection, Peer, blocking, buffers, oneway
 from rpcserver.rpc.version import (
     AsyncClient,
     Client,
@@ -26,6 +26,7 @@ __all__ = [
     "Service",
     "Version",
     "blocking",
+    "buffers",
     "oneway",
     "using",
 ]

@@ -133,6 +133,16 @@ def blocking(marked: Marked) -> Marked:
     return marked
 
 
+def buffers(marked: Marked) -> Marked:
+    """Mark a method, or a whole service class, as one that takes large data as they came.
+
+    Its opaque arguments are ``memoryview`` instead of ``bytes``, not copied out of the record;
+    arrays of int, hyper, float and double are an ``array.array`` instead of a list.
+    """
+    marked._buffers = True  # type: ignore[attr-defined]
+    return marked
+
+
 def oneway(marked: Marked) -> Marked:
     """Mark a method whose callers wait for no reply (RFC 5531 section 8): none is sent, whatever
     becomes of the call."""

@@ -106,9 +106,13 @@ class ServerEngine:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
                     if self.trailing_arguments:
-                        arguments, _ = codec.unpack(accepted.data, accepted.start)
+                        arguments, _ = codec.unpack(
+                            accepted.data, accepted.start, buffers=entry.buffers
+                        )
                     else:
-                        arguments = codec.unpack_whole(accepted.data, accepted.start)
+                        arguments = codec.unpack_whole(
+                            accepted.data, accepted.start, buffers=entry.buffers
+                        )
                 else:
                     arguments = ()
             except XdrError as error:
@@ -138,7 +142,7 @@ class ServerEngine:
                 entry.oneway,
             )
             for row, entry in self._entries.items()
-            if not (entry.blocking or entry.asynchronous or entry.version._prog in self.access)
+            if not (entry.special or entry.version._prog in self.access)
         ]
         flavor_none = AUTH_NONE in self.flavors
         return PlainCalls(lines, self.counters, self.trailing_arguments, flavor_none, self._clock)
@@ -314,6 +318,12 @@ class _Entry(NamedTuple):
     blocking: bool = False
     oneway: bool = False
     asynchronous: bool = False
+    buffers: bool = False
+
+    @property
+    def special(self) -> bool:
+        """Whether its calls are never plain."""
+        return self.blocking or self.asynchronous or self.buffers
 
 
 _Table = dict[int, _Entry]
@@ -331,6 +341,7 @@ def _table(service: Service, version: type[Version]) -> _Table:
     prog, vers = version._prog, version._vers
     table: _Table = {0: _Entry(service, version, NULL, lambda call: None, (prog, vers, 0))}
     blocking = getattr(service, "_blocking", False)
+    buffers = getattr(service, "_buffers", False)
     for procedure in version._procedures.values():
         method = getattr(service, procedure.method)
         try:
@@ -348,5 +359,6 @@ def _table(service: Service, version: type[Version]) -> _Table:
             blocking or getattr(method, "_blocking", False),
             getattr(method, "_oneway", False),
             inspect.iscoroutinefunction(method),
+            buffers or getattr(method, "_buffers", False),
         )
     return table

@@ -185,13 +185,16 @@ class MultiplexedStream(Stream):
         """The invocation of a call, if it is not answered at once."""
         engine = self.server.engine
         outcome = engine.plain.answer_one(record, self.about, True)  # a large one may be plain
-        if not isinstance(record, bytes):
-            self.server.spare[:] = [record]  # the next large one's
+        if not isinstance(record, bytes):  # its memory is the next large one's, or the method's
+            if outcome is None:
+                record = record.take()
+            else:
+                self.server.spare[:] = [record]
         if isinstance(outcome, tuple):
             invocation: Invocation = engine.resume(outcome)
             return invocation
         if outcome is None:
-            reply = self.begin(bytes(record), time.monotonic())
+            reply = self.begin(record, time.monotonic())
             if isinstance(reply, Invocation):
                 return reply
             outcome = b"" if reply is None else frame(reply)
