@@ -1,6 +1,6 @@
 /* Arrays of numbers: from lists, and from and to buffers, without a step in Python for each. */
 
-#include "native.h"
+#include "quick.h"
 
 int number_size(Opcode op)
 {
@@ -105,68 +105,24 @@ static int pack_buffer(Node *element, Writer *w, PyObject *value, Py_ssize_t cou
 
 #ifndef Py_GIL_DISABLED
 
-/* The value of an int of one digit, which most are. */
-static inline int small_int(PyObject *item, long *value)
-{
-    if (!PyLong_CheckExact(item)) {
-        return 0;
-    }
-#if PY_VERSION_HEX >= 0x030C0000
-    if (!PyUnstable_Long_IsCompact((PyLongObject *)item)) {
-        return 0;
-    }
-    *value = (long)PyUnstable_Long_CompactValue((PyLongObject *)item);
-#else
-    Py_ssize_t size = Py_SIZE(item);
-    if (size < -1 || size > 1) {
-        return 0;
-    }
-    *value = size == 0 ? 0 : (long)size * (long)((PyLongObject *)item)->ob_digit[0];
-#endif
-    return 1;
-}
-
 /* A list: the easy items here, the others as any value is packed. */
 static int pack_list(Node *element, Writer *w, PyObject *list, Py_ssize_t count)
 {
-    Opcode op = element->op;
-    int size = number_size(op), is_signed = op == OP_INT || op == OP_HYPER;
     /* Other code may run for an item, and change the list. */
     Py_ssize_t n = 0;
     for (; n < PyList_GET_SIZE(list); n++) {
         PyObject *item = PyList_GET_ITEM(list, n);
-        long number;
-        if (op == OP_DOUBLE && PyFloat_CheckExact(item)) {
-            char *at = writer_take(w, 8);
-            double value = PyFloat_AS_DOUBLE(item);
-            uint64_t bits;
-            if (at == NULL) {
-                return -1;
-            }
-            memcpy(&bits, &value, 8);
-            store64(at, bits);
-        }
-        else if (op != OP_FLOAT && op != OP_DOUBLE && small_int(item, &number)
-                 && (is_signed || number >= 0)) {
-            char *at = writer_take(w, size);
-            if (at == NULL) {
-                return -1;
-            }
-            if (size == 4) {
-                store32(at, (uint32_t)number);
-            }
-            else {
-                store64(at, (uint64_t)(int64_t)number);
-            }
-        }
-        else {
+        int result = quick_pack(element, w, item);
+        if (result == 0) {
             Py_INCREF(item);
-            int result = pack_value(element, w, item, 1);
+            result = pack_value(element, w, item, 1);
             Py_DECREF(item);
             if (result < 0) {
                 within_index(w->state, n);
-                return -1;
             }
+        }
+        if (result < 0) {
+            return -1;
         }
     }
     if (n != count) {
@@ -228,13 +184,13 @@ PyObject *unpack_numbers(Node *element, Reader *r, Py_ssize_t count)
             item = PyLong_FromLong((int32_t)load32(at));
             break;
         case OP_UNSIGNED_INT:
-            item = PyLong_FromUnsignedLong(load32(at));
+            item = quick_unsigned(load32(at));
             break;
         case OP_HYPER:
-            item = PyLong_FromLongLong((int64_t)load64(at));
+            item = quick_signed((int64_t)load64(at));
             break;
         case OP_UNSIGNED_HYPER:
-            item = PyLong_FromUnsignedLongLong(load64(at));
+            item = quick_unsigned(load64(at));
             break;
         case OP_FLOAT:
             item = PyFloat_FromDouble(PyFloat_Unpack4((const char *)at, 0));

@@ -2,6 +2,7 @@
 
    schema.c   a schema's tuples -> an array of nodes, once
    pack.c     a value -> bytes                        unpack.c   bytes -> a value
+   quick.h    what most values are
    writer.c   where encodings go
    arrays.c   arrays of numbers, from lists and from buffers
    codec.c    the type Codec, which has the nodes      module.c   the module and its state

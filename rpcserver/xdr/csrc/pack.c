@@ -1,6 +1,6 @@
 /* A value becomes bytes. Offsets in errors are those of the byte that was to come next. */
 
-#include "native.h"
+#include "quick.h"
 
 static Py_ssize_t offset(const Writer *w)
 {
@@ -492,6 +492,16 @@ static int pack_struct(Node *node, Writer *w, PyObject *value, int depth)
         }
     }
     for (Py_ssize_t n = 0; n < node->count; n++) {
+#ifndef Py_GIL_DISABLED
+        PyObject *held = plain ? *(PyObject **)((char *)value + node->slots[n]) : NULL;
+        int quick = held == NULL ? 0 : quick_pack(node->fields[n], w, held);
+        if (quick > 0) {
+            continue;
+        }
+        if (quick < 0) {
+            return -1;
+        }
+#endif
         PyObject *name = PyTuple_GET_ITEM(node->names, n);
         PyObject *field = plain ? slot_of(value, node->slots[n], name) : PyObject_GetAttr(value, name);
         int result = field == NULL ? -1 : pack_value(node->fields[n], w, field, depth);

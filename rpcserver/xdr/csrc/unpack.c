@@ -1,6 +1,6 @@
 /* Bytes become a value. Whatever the bytes are: a value, or an XdrError. */
 
-#include "native.h"
+#include "quick.h"
 
 static PyObject *short_of(Reader *r, Py_ssize_t start, Py_ssize_t wanted)
 {
@@ -36,11 +36,11 @@ static PyObject *unpack_number(Opcode op, Reader *r)
     case OP_INT:
         return PyLong_FromLong((int32_t)load32(at));
     case OP_UNSIGNED_INT:
-        return PyLong_FromUnsignedLong(load32(at));
+        return quick_unsigned(load32(at));
     case OP_HYPER:
-        return PyLong_FromLongLong((int64_t)load64(at));
+        return quick_signed((int64_t)load64(at));
     case OP_UNSIGNED_HYPER:
-        return PyLong_FromUnsignedLongLong(load64(at));
+        return quick_unsigned(load64(at));
     case OP_FLOAT:
         return PyFloat_FromDouble(PyFloat_Unpack4((const char *)at, 0));
     default: {
@@ -151,6 +151,10 @@ static PyObject *unpack_string(Node *node, Reader *r)
         return NULL;
     }
     if (node->encoding == NULL) {
+        PyObject *text = quick_ascii(at, size);
+        if (text != NULL || PyErr_Occurred()) {
+            return text;
+        }
         return PyUnicode_DecodeUTF8(at, size, "surrogateescape");
     }
     PyObject *text = PyUnicode_Decode(at, size, node->encoding, "surrogateescape");
