@@ -25,8 +25,11 @@ MAX_FRAGMENTS = 4096
 each; a record of far smaller ones is an attack on our time."""
 
 SCRATCH = 128 << 10
-"""Bytes of a buffer that is read into, again and again. Fragments that do not fit have one of
-their own: they are not put together from pieces."""
+"""Bytes of a buffer that is read into, again and again."""
+
+LARGE = 16 << 10
+"""Bytes of a fragment that gets a buffer of its own when it does not come at once: the rest is
+read to its place."""
 
 _LAST = 0x8000_0000
 _MARK = struct.Struct(">I")
@@ -159,7 +162,7 @@ class RecordReader:
             mark = _MARK.unpack_from(self.buffer, self.start)[0] if left >= 4 else 0
             size = mark & ~_LAST
             rest = self.buffer[self.start : self.end]
-            if SCRATCH < 4 + size <= 4 + self.max_record and left < 4 + size:
+            if LARGE <= size <= self.max_record and left < 4 + size:
                 self._large = _Large(size, bool(mark & _LAST), rest[4:], self.spare)
             else:
                 self._rest = bytes(rest)
