@@ -72,15 +72,15 @@ class Counters:
         """The place of a row, for ``count``."""
         return self._rows[row]
 
-    def count(self, row: int, outcome: str, seconds: float = 0.0) -> None:
-        """One more call."""
+    def count(self, row: int, outcome: str, seconds: float = 0.0, calls: int = 1) -> None:
+        """One more call, or some more that took ``seconds`` together."""
         cells, nanoseconds = self.cells, int(seconds * 1e9)
         if NATIVE:  # as one step of the processor: nobody is waited for
-            add(cells, row + _INDEX[outcome], 1)
+            add(cells, row + _INDEX[outcome], calls)
             add(cells, row + _NANOSECONDS, nanoseconds)
             return
         with self._lock:
-            cells[row + _INDEX[outcome]] += 1
+            cells[row + _INDEX[outcome]] += calls
             cells[row + _NANOSECONDS] += nanoseconds
 
     def counts(self) -> list[Count]:

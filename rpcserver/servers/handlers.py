@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socketserver
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from rpcserver.rpc.plain import BATCH
 from rpcserver.rpc.record import frame
 from rpcserver.servers.blocking_stream import BlockingStream
 from rpcserver.servers.child import InChild
-from rpcserver.servers.methods import answer, finish
+from rpcserver.servers.methods import finish
 from rpcserver.servers.stream import LimitError
 
 
@@ -53,15 +54,12 @@ class StreamHandler(socketserver.BaseRequestHandler):
     def _answer_all(self, records: Iterable[bytes]) -> bool:
         """Answer the calls; whether there were any."""
         answered = False
-        engine, limit = self.server.engine, self.server.time_limit
-        peer, connection = self.stream.peer, self.stream.connection
         try:
             for record in records:
                 answered = True
-                reply = answer(engine, record, peer, connection, limit, self._in_child)
-                if reply is not None:
-                    self._replies.append(frame(reply))
-                    self._size += len(reply)
+                parts = self._reply(record)
+                self._replies += parts
+                self._size += sum(map(len, parts))
                 if self._size > BATCH:
                     self._flush()
         except RecordError:  # the record behind them is over a limit
@@ -69,6 +67,19 @@ class StreamHandler(socketserver.BaseRequestHandler):
             raise
         self._flush()
         return answered
+
+    def _reply(self, record: bytes) -> list[bytes]:
+        """What goes on the stream for a call."""
+        engine, stream = self.server.engine, self.stream
+        outcome = engine.plain.answer_one(record, stream.about, True)
+        if outcome is None:
+            outcome = stream.begin(record, time.monotonic())
+        elif isinstance(outcome, tuple):
+            outcome = engine.resume(outcome)
+        else:
+            return outcome if isinstance(outcome, list) else [outcome]
+        reply = finish(outcome, self._in_child) if isinstance(outcome, Invocation) else outcome
+        return [] if reply is None else [frame(reply)]
 
     def _flush(self) -> None:
         if not self._replies:

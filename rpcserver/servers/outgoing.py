@@ -57,29 +57,42 @@ class Outgoing:
 
     def put(self, data: bytes | list[bytes]) -> None:
         """Have ``data``, or parts of it, sent: with ``flush``, or when there is a batch."""
-        parts = data if isinstance(data, list) else [data] if data else []
-        self._batch += parts
-        self._size += sum(map(len, parts))
+        if isinstance(data, list):
+            self._batch += data
+            self._size += sum(map(len, data))
+        elif data:
+            self._batch.append(data)
+            self._size += len(data)
         if self._size >= BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Send the batch, or have it wait for what is before it. Raises ``OSError``."""
-        if not self._batch:
+        batch, size, waits = self._batch, self._size, self.waits
+        if not batch:
             return
-        waits = self.waits
-        if self._size < BATCH:  # a copy costs less than to have the kernel gather it
-            self._parts.append(memoryview(b"".join(self._batch)))
-        else:
-            self._parts.extend(map(memoryview, self._batch))
-        self.queued += self._size
-        self._batch.clear()
-        self._size = 0
+        self._batch, self._size = [], 0
+        if size >= BATCH:
+            self._parts.extend(map(memoryview, batch))
+        else:  # a copy costs less than to have the kernel gather it
+            data = b"".join(batch)
+            sent = 0 if waits else self._try(data)
+            if sent == size:  # as nearly always
+                return
+            self._parts.append(memoryview(data)[sent:])
+            size -= sent
+        self.queued += size
         if not waits:
             self.since = time.monotonic()
             self._send()
             if self.waits:
                 self._loop.add_writer(self._socket, self._writable)
+
+    def _try(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
 
     def _send(self) -> None:
         parts = self._parts
