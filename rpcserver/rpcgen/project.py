@@ -177,7 +177,9 @@ def outdated(job: Job, options: Options) -> str:
 
 
 def _there(output: Path) -> bytes | None:
-    """What a file holds; ``None`` if there is none."""
+    """What a file holds; ``None`` if there is none, or it is a pipe that would never end."""
+    if output.exists() and not output.is_file() and not output.is_dir():
+        return None
     try:
         return output.read_bytes()
     except FileNotFoundError:

@@ -22,9 +22,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     bodies: list[bytes] = []
     accept = SysServer.accept
 
-    def noted(self: SysServer, call: Any) -> Any:
+    def noted(self: SysServer, call: Any, *caller: Any) -> Any:
         bodies.append(call.credential.body)
-        return accept(self, call)
+        return accept(self, call, *caller)
 
     monkeypatch.setattr(SysServer, "accept", noted)
     return bodies
