@@ -233,10 +233,8 @@ class MultiplexedStream(Stream):
 
     @property
     def _full(self) -> bool:
-        server = self.server
-        return bool(
-            self._in_flight >= server.max_in_flight or self._out.queued >= server.max_queued
-        )
+        many = self._in_flight >= self.server.max_in_flight
+        return bool(many or self._out.queued >= self.server.max_queued)
 
     @property
     def _awaits_replies(self) -> bool:
