@@ -18,7 +18,7 @@ help:
 	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
 	@echo "make gen     compile every .x file of the project"
 	@echo "make fuzz    mutated .x files for the compiler, then random types, values and bytes"
-	@echo "             for both codecs (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
+	@echo "             for both codecs, then calls (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
 	@echo "make sanitize  the native code under AddressSanitizer, UBSan and a debug Python"
 	@echo "             (SANITIZE_SECONDS=$(SANITIZE_SECONDS) for each fuzz target)"
 	@echo "make bench   everything measured against its peers (BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_ARGS=...)"
@@ -47,6 +47,7 @@ gen: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m fuzz.compiler --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m fuzz.codec --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m fuzz.calls --seconds $(FUZZ_SECONDS)
 
 sanitize:
 	PYTHON=$(PYTHON) SANITIZE_SECONDS=$(SANITIZE_SECONDS) .ci/sanitize

@@ -489,3 +489,10 @@ def test_settings(kind: Any) -> None:
     assert no_none.answer_one(call(0, auth=SYS), about_of(WHO, SYS), True)
     for proc in (5, 6):  # a blocking one, and a coroutine
         assert Engine(kind).plain.answer_one(call(proc), about_of(), True) is None
+
+
+@native_too
+def test_damaged_streams_of_calls() -> None:
+    from fuzz.calls import run
+
+    assert not run(seed=1, seconds=1)
