@@ -108,6 +108,8 @@ class RecordReader:
     def room(self, scratch: memoryview) -> memoryview:
         """Where the next bytes go: the buffer of a large fragment, else ``scratch`` (of
         ``SCRATCH`` bytes, which are in use until ``keep``)."""
+        if self.end > self.start:
+            self.keep()  # room was asked for before, and what came then has not been taken
         if self._large is not None:
             return self._large.room()
         size = len(self._rest)

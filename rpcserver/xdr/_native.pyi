@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+from rpcserver.rpc.pending import PythonPending
+from rpcserver.rpc.pending import python_begin_call as begin_call
+from rpcserver.rpc.pending import python_settle_record as settle_record
+from rpcserver.rpc.pending import python_settle_stream as settle_stream
 from rpcserver.rpc.plain import About, PythonPlainCalls, Ran
 from rpcserver.xdr.reference import Codec as Codec
 
@@ -9,6 +13,8 @@ OPCODES: tuple[str, ...]
 SOURCE_HASH: str
 
 class PlainCalls(PythonPlainCalls): ...
+
+class Pending(PythonPending): ...
 
 class Block:
     def __init__(self, size: int) -> None: ...

@@ -57,7 +57,8 @@ static int module_exec(PyObject *module)
         || limit("MAX_DEPTH", &depth) < 0 || limit("MAX_EMPTY", &empty) < 0
         || add_type(module, &codec_spec, &state->codec_type) < 0
         || add_type(module, &calls_spec, &state->calls_type) < 0
-        || add_type(module, &block_spec, &state->block_type) < 0) {
+        || add_type(module, &block_spec, &state->block_type) < 0
+        || add_type(module, &pending_spec, &state->pending_type) < 0) {
         return -1;
     }
     state->max_depth = (int)depth;
@@ -85,6 +86,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->codec_type);
     Py_VISIT(state->calls_type);
     Py_VISIT(state->block_type);
+    Py_VISIT(state->pending_type);
     Py_VISIT(state->xdr_error);
     Py_VISIT(state->quad);
     Py_VISIT(state->unknown_arm);
@@ -102,6 +104,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->codec_type);
     Py_CLEAR(state->calls_type);
     Py_CLEAR(state->block_type);
+    Py_CLEAR(state->pending_type);
     Py_CLEAR(state->xdr_error);
     Py_CLEAR(state->quad);
     Py_CLEAR(state->unknown_arm);
@@ -163,6 +166,9 @@ static PyObject *add(PyObject *module, PyObject *const *args, Py_ssize_t given)
 static PyMethodDef module_methods[] = {
     {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
     {"exchange", (PyCFunction)(void (*)(void))exchange, METH_FASTCALL, exchange_doc},
+    {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, begin_call_doc},
+    {"settle_stream", (PyCFunction)(void (*)(void))settle_stream, METH_FASTCALL, settle_stream_doc},
+    {"settle_record", (PyCFunction)(void (*)(void))settle_record, METH_FASTCALL, settle_record_doc},
     {NULL, NULL, 0, NULL},
 };
 

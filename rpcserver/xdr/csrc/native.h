@@ -8,6 +8,7 @@
    calls.c    records, headers, methods and replies of plain calls
    plain.c    the type PlainCalls, which has their table
    exchange.c one event of a connection: read, answer, send
+   replies.c  a client's calls, and the plain replies to them
    block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
@@ -36,6 +37,7 @@ typedef struct {
     PyTypeObject *codec_type;
     PyTypeObject *calls_type;
     PyTypeObject *block_type;
+    PyTypeObject *pending_type;
     PyObject *xdr_error;
     PyObject *quad;
     PyObject *unknown_arm;
@@ -192,10 +194,17 @@ void within_index(State *state, Py_ssize_t index);
 
 PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char exchange_doc[];
+PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char begin_call_doc[];
+PyObject *settle_stream(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char settle_stream_doc[];
+PyObject *settle_record(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char settle_record_doc[];
 
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
 extern PyType_Spec block_spec;
+extern PyType_Spec pending_spec;
 
 static inline uint32_t load32(const void *at)
 {
