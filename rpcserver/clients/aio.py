@@ -33,9 +33,10 @@ from rpcserver.clients.resending import (
     went_nowhere,
 )
 from rpcserver.errors import AuthError, CallError, NotReached, RecordError, TimedOut
-from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
+from rpcserver.rpc.calls import ClientEngine, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
+from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint

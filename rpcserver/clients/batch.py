@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 from rpcserver.errors import CallError, TimedOut, UsageError
-from rpcserver.rpc.calls import PendingCall
+from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.version import using
 
 T = TypeVar("T")
@@ -20,13 +20,17 @@ class _AnyBatch:
         self._channel = channel
         self._timeout = timeout
         self._calls: list[PendingCall] = []
+        self._client: Any = None  # that was called last
+        self._keeping: Any = None  # the same, with its calls kept
 
     def _begun(self, method: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What a method of a client gives whose calls are kept for this batch."""
         client: Any = getattr(method, "__self__", None)
-        if getattr(client, "_channel", None) is not self._channel:
-            raise UsageError(f"{method!r} is no method of a client on this channel")
-        again: Any = getattr(using(client, batch=self), getattr(method, "__name__", ""))
+        if client is None or client is not self._client:
+            if getattr(client, "_channel", None) is not self._channel:
+                raise UsageError(f"{method!r} is no method of a client on this channel")
+            self._client, self._keeping = client, using(client, batch=self)
+        again: Any = getattr(self._keeping, getattr(method, "__name__", ""))
         return again(*arguments, **named)
 
     def _add(self, pending: PendingCall) -> BatchedCall[Any]:
@@ -91,12 +95,15 @@ class AsyncBatch(_AnyBatch):
 class BatchedCall(Generic[T]):
     """A call of a batch."""
 
+    __slots__ = ("_pending",)
+
     def __init__(self, pending: PendingCall) -> None:
         self._pending = pending
 
     def result(self) -> T:
         """The result, after the batch was sent. Raises what the call ended with."""
-        if not self._pending.done:
-            raise TimedOut(f"no answer to {self._pending.procedure.name or 'NULL'} in time")
-        result: T = self._pending.result()
+        pending = self._pending
+        if not pending.done:
+            raise TimedOut(f"no answer to {pending.procedure.name or 'NULL'} in time")
+        result: T = pending.result()
         return result

@@ -107,11 +107,9 @@ class ClientEngine:
             self.lenient = True
         return pending
 
-    def _way(
-        self, version: type[Version], procedure: Procedure[Any], flavor: ClientFlavor
-    ) -> Way:
+    def _way(self, version: type[Version], procedure: Procedure[Any], flavor: ClientFlavor) -> Way:
         fixed = after_header(flavor)
-        head = None if fixed is None else _header(0, version, procedure) + fixed
+        head = None if fixed is None else bytes(4) + _header(0, version, procedure) + fixed
         way = Way(flavor, procedure, head, procedure.arguments_codec, procedure.result_codec)
         if len(self._ways) >= _MAX_WAYS:
             self._ways.clear()
@@ -128,7 +126,9 @@ class ClientEngine:
                     self._pending, reader.buffer, reader.start, reader.end, reader.max_record
                 )
                 ended += plain
-            record = reader.next()
+                if reader.start == reader.end:
+                    break
+            record: Any = reader.next()
             if record is None:
                 break
             if is_call(record):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rpcserver.errors import AuthError, BadReply, CallError, GarbageArgs, NotReached, XdrError
 from rpcserver.rpc.flavor import Auth, ClientFlavor
+from rpcserver.rpc.record import mark_of
 from rpcserver.rpc.version import Procedure
 from rpcserver.xdr.codec import NATIVE, Codec
 
@@ -26,8 +27,8 @@ _REPLY = 24  # bytes of a plain reply before its results
 
 
 class Way(NamedTuple):
-    """How one procedure is called with one flavor. ``head``: the message up to its arguments, the
-    xid left out; ``None`` if the flavor has to see each call."""
+    """How one procedure is called with one flavor. ``head``: the message up to its arguments, with
+    room for mark and xid; ``None`` if the flavor has to see each call."""
 
     flavor: ClientFlavor
     procedure: Procedure[Any]
@@ -37,13 +38,14 @@ class Way(NamedTuple):
 
 
 class PythonPending:
-    """What ``PendingCall`` holds. ``open_reply`` is ``None`` if nothing protects the reply."""
+    """What ``PendingCall`` holds. ``framed`` is the message as it goes on a stream, in one
+    fragment; ``open_reply`` is ``None`` if nothing protects the reply."""
 
     __slots__ = (
         "done",
         "error",
+        "framed",
         "lenient",
-        "message",
         "oneway",
         "open_reply",
         "procedure",
@@ -64,7 +66,7 @@ class PythonPending:
     ) -> None:
         self.xid = xid
         self.procedure = procedure
-        self.message = message
+        self.framed = mark_of(message) + message
         self.open_reply = open_reply
         self.resend = resend
         self.lenient = lenient
@@ -72,6 +74,11 @@ class PythonPending:
         self.done = False
         self.value: Any = None
         self.error: BaseException | None = None
+
+    @property
+    def message(self) -> bytes:
+        """The message as it goes into a datagram."""
+        return self.framed[4:]
 
 
 if TYPE_CHECKING or not NATIVE:
@@ -153,7 +160,7 @@ def python_begin_call(
     """A call that needs no flavor's help. Raises ``XdrError``."""
     assert way.head is not None
     encoded = way.arguments.pack(arguments)
-    message = b"".join((xid.to_bytes(4), way.head[4:], encoded))
+    message = b"".join((xid.to_bytes(4), way.head[8:], encoded))
     return cls(xid, way.procedure, message, None, resend, lenient, oneway)
 
 
@@ -212,4 +219,4 @@ begin_call = python_begin_call
 settle_stream = python_settle_stream
 settle_record = python_settle_record
 if NATIVE and not TYPE_CHECKING:
-    from rpcserver.xdr._native import begin_call, settle_record, settle_stream
+    from rpcserver.xdr._native import begin_call, settle_record, settle_stream  # noqa: F401

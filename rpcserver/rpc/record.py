@@ -28,6 +28,9 @@ SCRATCH = 128 << 10
 """Bytes of a buffer that is read into, again and again. Fragments that do not fit have one of
 their own: they are not put together from pieces."""
 
+MAX_FRAGMENT = 0x7FFF_FFFF
+"""Bytes of one fragment: what a mark has room for."""
+
 _LAST = 0x8000_0000
 _MARK = struct.Struct(">I")
 _STEP = 256 << 10
@@ -255,10 +258,16 @@ def _block(size: int, spare: list[Block] | None) -> Block:
     return block
 
 
-def frame(record: bytes, max_fragment: int = _LAST - 1) -> bytes:
+def mark_of(record: bytes) -> bytes:
+    """What goes on the stream before ``record``, which is one fragment (of ``MAX_FRAGMENT`` bytes
+    at most)."""
+    return _MARK.pack(_LAST | len(record) & MAX_FRAGMENT)
+
+
+def frame(record: bytes, max_fragment: int = MAX_FRAGMENT) -> bytes:
     """``record`` as it goes on the stream, in fragments of at most ``max_fragment`` bytes."""
     if len(record) <= max_fragment:
-        return _MARK.pack(_LAST | len(record)) + record
+        return mark_of(record) + record
     parts = []
     for start in range(0, len(record), max_fragment):
         fragment = record[start : start + max_fragment]

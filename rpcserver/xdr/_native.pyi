@@ -1,11 +1,10 @@
 """What the C module has; what each does is told where the same is in Python."""
 
 from collections.abc import Sequence
+from socket import socket
+from typing import Any
 
-from rpcserver.rpc.pending import PythonPending
-from rpcserver.rpc.pending import python_begin_call as begin_call
-from rpcserver.rpc.pending import python_settle_record as settle_record
-from rpcserver.rpc.pending import python_settle_stream as settle_stream
+from rpcserver.rpc.pending import PendingCall, PendingT, PythonPending, Way
 from rpcserver.rpc.plain import About, PythonPlainCalls, Ran
 from rpcserver.xdr.reference import Codec as Codec
 
@@ -13,7 +12,6 @@ OPCODES: tuple[str, ...]
 SOURCE_HASH: str
 
 class PlainCalls(PythonPlainCalls): ...
-
 class Pending(PythonPending): ...
 
 class Block:
@@ -25,4 +23,24 @@ class Block:
 def exchange(
     calls: PlainCalls, file: int, scratch: memoryview, about: About, /
 ) -> bool | tuple[int, int, bytes, Ran | None]: ...
+def begin_call(
+    cls: type[PendingT],
+    way: Way,
+    xid: int,
+    arguments: tuple[Any, ...],
+    resend: bool,
+    lenient: bool,
+    oneway: bool,
+    /,
+) -> PendingT: ...
+def settle_stream(
+    waiting: dict[int, PendingCall],
+    data: bytes | memoryview,
+    start: int,
+    end: int,
+    max_record: int,
+    /,
+) -> tuple[int, list[PendingCall]]: ...
+def settle_record(waiting: dict[int, PendingCall], record: bytes, /) -> PendingCall | None: ...
+def receive(sock: socket, room: memoryview, milliseconds: int, /) -> int | None: ...
 def add(cells: memoryview | Sequence[int], index: int, amount: int, /) -> None: ...

@@ -166,6 +166,7 @@ static PyObject *add(PyObject *module, PyObject *const *args, Py_ssize_t given)
 static PyMethodDef module_methods[] = {
     {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
     {"exchange", (PyCFunction)(void (*)(void))exchange, METH_FASTCALL, exchange_doc},
+    {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL, receive_doc},
     {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, begin_call_doc},
     {"settle_stream", (PyCFunction)(void (*)(void))settle_stream, METH_FASTCALL, settle_stream_doc},
     {"settle_record", (PyCFunction)(void (*)(void))settle_record, METH_FASTCALL, settle_record_doc},

@@ -9,6 +9,7 @@
    plain.c    the type PlainCalls, which has their table
    exchange.c one event of a connection: read, answer, send
    replies.c  a client's calls, and the plain replies to them
+   receive.c  how its socket is waited for, and read
    block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
@@ -200,6 +201,8 @@ PyObject *settle_stream(PyObject *module, PyObject *const *args, Py_ssize_t give
 extern const char settle_stream_doc[];
 PyObject *settle_record(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char settle_record_doc[];
+PyObject *receive(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char receive_doc[];
 
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;

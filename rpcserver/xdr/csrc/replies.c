@@ -8,7 +8,7 @@
 typedef struct {
     PyObject_HEAD
     PyObject *procedure;
-    PyObject *message;
+    PyObject *framed;    /* the message behind its mark, as a stream has it: bytes */
     PyObject *open_reply;
     PyObject *value;
     PyObject *error;
@@ -24,6 +24,11 @@ PyDoc_STRVAR(pending_doc,
     "Pending(xid, procedure, message, open_reply, resend, lenient, oneway)\n--\n\n"
     "As ``rpc.pending.PythonPending``.");
 
+static void put_mark(char *at, Py_ssize_t size)
+{
+    store32(at, LAST | (uint32_t)size); /* of more than 2 GiB nobody uses it */
+}
+
 static PyObject *pending_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"xid",    "procedure", "message", "open_reply",
@@ -31,15 +36,22 @@ static PyObject *pending_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     PyObject *procedure, *message, *open_reply = Py_None;
     unsigned int xid;
     int resend = 0, lenient = 0, oneway = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IOO|Oppp", names, &xid, &procedure, &message,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IOS|Oppp", names, &xid, &procedure, &message,
                                      &open_reply, &resend, &lenient, &oneway)) {
         return NULL;
     }
-    Pending *self = (Pending *)type->tp_alloc(type, 0);
-    if (self != NULL) {
+    Py_ssize_t size = PyBytes_GET_SIZE(message);
+    PyObject *framed = PyBytes_FromStringAndSize(NULL, size + 4);
+    Pending *self = framed == NULL ? NULL : (Pending *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        Py_XDECREF(framed);
+    }
+    else {
+        put_mark(PyBytes_AS_STRING(framed), size);
+        memcpy(PyBytes_AS_STRING(framed) + 4, PyBytes_AS_STRING(message), (size_t)size);
         self->xid = xid;
         self->procedure = Py_NewRef(procedure);
-        self->message = Py_NewRef(message);
+        self->framed = framed;
         self->open_reply = open_reply == Py_None ? NULL : Py_NewRef(open_reply);
         self->resend = (char)resend;
         self->lenient = (char)lenient;
@@ -62,7 +74,7 @@ static int pending_traverse(Pending *self, visitproc visit, void *arg)
 static int pending_clear(Pending *self)
 {
     Py_CLEAR(self->procedure);
-    Py_CLEAR(self->message);
+    Py_CLEAR(self->framed);
     Py_CLEAR(self->open_reply);
     Py_CLEAR(self->value);
     Py_CLEAR(self->error);
@@ -79,9 +91,25 @@ static void pending_dealloc(Pending *self)
     Py_DECREF(type);
 }
 
+static PyObject *pending_message(Pending *self, void *closure)
+{
+    (void)closure;
+    if (self->framed == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "message");
+        return NULL;
+    }
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->framed) + 4,
+                                     PyBytes_GET_SIZE(self->framed) - 4);
+}
+
+static PyGetSetDef pending_getset[] = {
+    {"message", (getter)pending_message, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef pending_members[] = {
     {"procedure", T_OBJECT, offsetof(Pending, procedure), 0, NULL},
-    {"message", T_OBJECT, offsetof(Pending, message), 0, NULL},
+    {"framed", T_OBJECT_EX, offsetof(Pending, framed), READONLY, NULL},
     {"open_reply", T_OBJECT, offsetof(Pending, open_reply), 0, NULL},
     {"value", T_OBJECT, offsetof(Pending, value), 0, NULL},
     {"error", T_OBJECT, offsetof(Pending, error), 0, NULL},
@@ -100,6 +128,7 @@ static PyType_Slot pending_slots[] = {
     {Py_tp_clear, pending_clear},
     {Py_tp_dealloc, pending_dealloc},
     {Py_tp_members, pending_members},
+    {Py_tp_getset, pending_getset},
     {0, NULL},
 };
 
@@ -117,7 +146,7 @@ const char begin_call_doc[] =
     "begin_call($module, cls, way, xid, arguments, resend, lenient, oneway, /)\n--\n\n"
     "As ``rpc.pending.python_begin_call``.";
 
-/* The message: what stands before the arguments, with the xid, and the arguments. */
+/* The message behind its mark: what stands before the arguments, with the xid, and they. */
 static PyObject *make_message(State *state, PyObject *head, Codec *codec, uint32_t xid,
                               PyObject *arguments)
 {
@@ -127,8 +156,9 @@ static PyObject *make_message(State *state, PyObject *head, Codec *codec, uint32
     char *at = writer_take(&w, w.base);
     if (at != NULL) {
         memcpy(at, PyBytes_AS_STRING(head), (size_t)w.base);
-        store32(at, xid);
+        store32(at + 4, xid);
         if (pack_value(codec->root, &w, arguments, state->max_depth) == 0) {
+            put_mark(w.data, w.pos - 4);
             return writer_finish(&w);
         }
     }
@@ -143,7 +173,7 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
     PyObject *way = cls == NULL ? NULL : args[1];
     if (cls == NULL || !PyType_Check(args[0]) || !PyType_IsSubtype(cls, state->pending_type)
         || !PyTuple_Check(way) || PyTuple_GET_SIZE(way) != 5
-        || !PyBytes_Check(PyTuple_GET_ITEM(way, 2)) || PyBytes_GET_SIZE(PyTuple_GET_ITEM(way, 2)) < 4
+        || !PyBytes_Check(PyTuple_GET_ITEM(way, 2)) || PyBytes_GET_SIZE(PyTuple_GET_ITEM(way, 2)) < 8
         || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 3), state->codec_type)
         || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 4), state->codec_type)) {
         PyErr_SetString(PyExc_TypeError,
@@ -161,16 +191,16 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_SetString(PyExc_RuntimeError, "the codec is being collected");
         return NULL;
     }
-    PyObject *message =
+    PyObject *framed =
         make_message(state, PyTuple_GET_ITEM(way, 2), codec, (uint32_t)xid, args[3]);
-    Pending *self = message == NULL ? NULL : (Pending *)cls->tp_alloc(cls, 0);
+    Pending *self = framed == NULL ? NULL : (Pending *)cls->tp_alloc(cls, 0);
     if (self == NULL) {
-        Py_XDECREF(message);
+        Py_XDECREF(framed);
         return NULL;
     }
     self->xid = (uint32_t)xid;
     self->procedure = Py_NewRef(PyTuple_GET_ITEM(way, 1));
-    self->message = message;
+    self->framed = framed;
     self->codec = Py_NewRef(PyTuple_GET_ITEM(way, 4));
     self->resend = (char)resend;
     self->lenient = (char)lenient;
