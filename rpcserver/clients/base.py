@@ -60,15 +60,20 @@ class BlockingChannel(SharedConnection):
         arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        pending = self._make(version, procedure, arguments, resend, lenient, oneway)
-        if batch is not None:
-            return pending
-        self.exchange((pending,), deadline, connect_timeout)
-        error = pending.error
-        if isinstance(error, AuthError) and self._engine.flavor.refused(error.stat):
-            pending = self._make(version, procedure, arguments, resend, lenient, oneway)
+        refused = False
+        while True:
+            with self._lock:
+                pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
+            self._check(pending)
+            if batch is not None:
+                return pending
             self.exchange((pending,), deadline, connect_timeout)
-        return pending.result()
+            error = pending.error
+            if refused or not isinstance(error, AuthError):
+                return pending.result()
+            refused = True
+            if not self._engine.flavor.refused(error.stat):
+                return pending.result()
 
     def batch(self, timeout: float | None = None) -> Batch:
         """Calls that are sent together when ``with`` is left, which waits for all replies.
@@ -98,24 +103,15 @@ class BlockingChannel(SharedConnection):
                     for pending in calls:
                         self._engine.forget(pending)
 
-    def _make(
-        self,
-        version: type[Version],
-        procedure: Procedure[Any],
-        arguments: tuple[Any, ...],
-        resend: bool,
-        lenient: bool,
-        oneway: bool,
-    ) -> PendingCall:
-        with self._lock:
-            return self._engine.make(version, procedure, arguments, resend, lenient, oneway)
-
     def _try(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
     ) -> None:
         """Send calls over a connection, a new one if need be; those are done that it fails."""
         try:
-            self._open(deadline, connect_timeout)
+            with self._lock:
+                usable = self._usable()
+            if not usable:
+                self._open(deadline, connect_timeout)
             self._attempt(calls, deadline)
         except NotReached as error:
             for pending in calls:
@@ -166,6 +162,9 @@ class BlockingChannel(SharedConnection):
                     if time.monotonic() >= deadline:
                         raise self._late(pending)
                     self._read_for_all(deadline)
+
+    def _check(self, pending: PendingCall) -> None:
+        """Raises ``UsageError`` for a call that cannot be sent."""
 
     def _late(self, pending: PendingCall) -> TimedOut:
         return TimedOut(f"{self.endpoint}: no answer to {pending.procedure.name or 'NULL'} in time")

@@ -8,19 +8,18 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.base import CONNECT_TIMEOUT, BlockingChannel
 from rpcserver.clients.opening import Opener, check_size
-from rpcserver.clients.receiving import milliseconds_left, ready, receive
+from rpcserver.clients.receiving import NOW, Receiver, milliseconds_left, ready, receive
 from rpcserver.clients.resending import FIRST_RETRY, LAST_RETRY, MAX_DAMAGED, MAX_UNMARKED, pauses
 from rpcserver.errors import RecordError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
-from rpcserver.rpc.pending import PendingCall
-from rpcserver.rpc.record import MAX_FRAGMENT, MAX_RECORD, SCRATCH, RecordReader, frame
+from rpcserver.rpc.pending import PendingCall, framed
+from rpcserver.rpc.record import MAX_RECORD, SCRATCH, RecordReader, frame
 from rpcserver.rpcbind.netid import Endpoint
 
 _LARGE = 32 << 10  # messages of that size are gathered, not joined
@@ -36,7 +35,7 @@ class StreamChannel(BlockingChannel):
     max_record = MAX_RECORD
 
     def _opened(self, sock: socket.socket) -> None:
-        self._stream = sock, RecordReader(self.max_record)
+        self._stream = Receiver(sock), RecordReader(self.max_record)
         self._wants_room = False  # whoever reads
         self._looks = 0
 
@@ -48,24 +47,29 @@ class StreamChannel(BlockingChannel):
         return frame(message)
 
     def _parts(self, calls: Sequence[PendingCall]) -> list[bytes]:
-        if len(calls) == 1 and len(framed := calls[0].framed) <= MAX_FRAGMENT:
-            return [framed]
+        if len(calls) == 1:
+            return [framed(calls[0])]
         parts: list[bytes] = []
         small: list[bytes] = []
         for each in calls:
-            framed = each.framed if len(each.framed) <= MAX_FRAGMENT else frame(each.message)
-            if len(framed) < _LARGE:
-                small.append(framed)
-                continue
-            parts += [b"".join(small), framed]
-            small.clear()
-        return [*filter(None, parts), b"".join(small)] if small else [*filter(None, parts)]
+            part = framed(each)
+            if len(part) < _LARGE:
+                small.append(part)
+            else:
+                parts += [b"".join(small), part] if small else [part]
+                small.clear()
+        if small:
+            parts.append(b"".join(small))
+        return parts
 
     def _write(self, sock: socket.socket, parts: Sequence[bytes], deadline: float) -> None:
         left: list[bytes | memoryview] = [*parts]
         while left:
             try:
-                sent = sock.send(left[0]) if len(left) == 1 else sock.sendmsg(left[:_PARTS])
+                if len(left) == 1:
+                    sent = sock.send(left[0], NOW)
+                else:
+                    sent = sock.sendmsg(left[:_PARTS], (), NOW)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     # Half a record is out: nothing can follow it on this connection.
@@ -93,14 +97,15 @@ class StreamChannel(BlockingChannel):
         ready(sock, select.POLLOUT, min(milliseconds_left(deadline), _LOOK))
 
     def _read(self, sock: socket.socket, until: float) -> RecordReader | None:
-        current, reader = self._stream
-        if current is not sock:
+        receiver, reader = self._stream
+        if receiver.sock is not sock:
             raise OSError("the connection is gone")
         if self._wants_room:
             both = select.POLLIN | select.POLLOUT
             if not ready(sock, both, milliseconds_left(until)) & ~select.POLLOUT:
                 return None
-        count = receive(sock, reader.room(self._scratch), milliseconds_left(until))
+            until = 0.0
+        count = receiver.receive(reader.room(self._scratch), until)
         if count is None:
             reader.keep()
             return None
@@ -133,10 +138,8 @@ class DatagramChannel(BlockingChannel):
     def _scratch(self) -> memoryview:
         return memoryview(bytearray(_DATAGRAM_SIZE))
 
-    def _make(self, *call: Any) -> PendingCall:
-        pending = super()._make(*call)
+    def _check(self, pending: PendingCall) -> None:
         check_size(self.endpoint, pending.message)
-        return pending
 
     def _attempt(self, calls: Sequence[PendingCall], deadline: float) -> None:
         for start in range(0, len(calls), _WINDOW):

@@ -14,7 +14,7 @@ from typing import Any
 
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
 from rpcserver.clients.opening import Opener
-from rpcserver.clients.receiving import FOREVER, seconds_left
+from rpcserver.clients.receiving import FOREVER, NOW, seconds_left
 from rpcserver.clients.resending import not_reached
 from rpcserver.errors import BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, random_word
@@ -74,10 +74,8 @@ class SharedConnection:
     # --- the connection -----------------------------------------------------------------------
 
     def _open(self, deadline: float, connect_timeout: float | None = None) -> None:
-        """Have a connection; without the lock. Raises ``NotReached`` and ``TimedOut``."""
-        with self._lock:
-            if self._usable():
-                return
+        """Have a connection, where there is none that is usable; without the lock. Raises
+        ``NotReached`` and ``TimedOut``."""
         if not self._opening.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise TimedOut(f"{self.endpoint}: no connection in time")
         try:
@@ -114,7 +112,7 @@ class SharedConnection:
         if self._reading or not self._engine.idle or not self._arrivals.poll(0):
             return True
         try:
-            if sock.recv(1, socket.MSG_PEEK):
+            if sock.recv(1, socket.MSG_PEEK | NOW):
                 return True
         except BlockingIOError:
             return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rpcserver.errors import AuthError, BadReply, CallError, GarbageArgs, NotReached, XdrError
 from rpcserver.rpc.flavor import Auth, ClientFlavor
-from rpcserver.rpc.record import mark_of
+from rpcserver.rpc.record import MAX_FRAGMENT, frame, mark_of
 from rpcserver.rpc.version import Procedure
 from rpcserver.xdr.codec import NATIVE, Codec
 
@@ -143,6 +143,12 @@ class PendingCall(Pending):
             self.error = BadReply(f"the result could not be decoded: {error}")
         except CallError as error:
             self.error = error
+
+
+def framed(pending: PythonPending) -> bytes:
+    """The call as it goes on a stream, in several fragments if it is too large for one."""
+    one: bytes = pending.framed
+    return one if len(one) <= MAX_FRAGMENT else frame(pending.message)
 
 
 PendingT = TypeVar("PendingT", bound=PythonPending)

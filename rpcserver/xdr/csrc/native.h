@@ -203,6 +203,10 @@ PyObject *settle_record(PyObject *module, PyObject *const *args, Py_ssize_t give
 extern const char settle_record_doc[];
 PyObject *receive(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char receive_doc[];
+PyObject *receive_blocking(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char receive_blocking_doc[];
+PyObject *set_patience(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char set_patience_doc[];
 
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
