@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rpcserver.clients.resending import not_reached
@@ -25,14 +26,19 @@ class Records(asyncio.BufferedProtocol):
         self._looks = 0
         self._transport: Any = None
         self._scratch = memoryview(bytearray(SCRATCH))
+        self._large: memoryview | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._reader.room(self._scratch)
+        self._large = self._reader.large_room()
+        return self._reader.room(self._scratch) if self._large is None else self._large
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._large is not None:
+            with suppress(BufferError):  # who read has perhaps not let go of it
+                self._large.release()
         self._reader.filled(nbytes)
         try:
             self._channel.take(self._reader, self._called)

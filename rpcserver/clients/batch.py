@@ -29,7 +29,7 @@ class _AnyBatch:
         if client is None or client is not self._client:
             if getattr(client, "_channel", None) is not self._channel:
                 raise UsageError(f"{method!r} is no method of a client on this channel")
-            self._client, self._keeping = client, using(client, batch=self)
+            self._client, self._keeping = client, using(method.__self__, batch=self)
         again: Any = getattr(self._keeping, getattr(method, "__name__", ""))
         return again(*arguments, **named)
 

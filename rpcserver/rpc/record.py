@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rpcserver.errors import RecordError
@@ -247,7 +248,11 @@ class _Large:
 
     def fragment(self) -> bytes:
         """All of it."""
-        return self.block.take() if NATIVE else bytes(self.block)
+        if NATIVE:
+            with suppress(BufferError):  # whoever filled it has a view of it, still
+                taken: bytes = self.block.take()
+                return taken
+        return bytes(self.block)
 
 
 def _block(size: int, spare: list[Block] | None) -> Block:
