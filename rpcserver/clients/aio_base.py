@@ -80,23 +80,20 @@ class AsyncChannel(ABC):
         oneway: bool = False,
         resend: bool = False,
         lenient: bool = False,
-        batch: AsyncBatch | None = None,
     ) -> Any:
         """Call the procedure and return its result.
 
         The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
         engine = self._engine
-        pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
-        if batch is not None:
-            return pending
+        pending = self.make(version, procedure, arguments, resend, lenient, oneway)
         seconds = self.timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
                 await self._call(pending, connect_timeout)
                 error = pending.error
                 if isinstance(error, AuthError) and engine.flavor.refused(error.stat):
-                    pending = self._begin(version, procedure, arguments, resend, lenient, oneway)
+                    pending = self.make(version, procedure, arguments, resend, lenient, oneway)
                     await self._call(pending, connect_timeout)
                 return pending.result()
         except TimeoutError as error:
@@ -148,15 +145,16 @@ class AsyncChannel(ABC):
                 self._transport = transport
             return self._transport
 
-    def _begin(
+    def make(
         self,
         version: type[Version],
         procedure: Procedure[Any],
         arguments: tuple[Any, ...],
-        resend: bool,
-        lenient: bool,
-        oneway: bool,
+        resend: bool = False,
+        lenient: bool = False,
+        oneway: bool = False,
     ) -> PendingCall:
+        """A call for ``exchange``. Raises ``XdrError`` and ``UsageError`` as ``call`` does."""
         pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
         self._check(pending)
         return pending

@@ -46,7 +46,6 @@ class BlockingChannel(SharedConnection):
         oneway: bool = False,
         resend: bool = False,
         lenient: bool = False,
-        batch: Batch | None = None,
     ) -> Any:
         """Call the procedure and return its result.
 
@@ -62,11 +61,7 @@ class BlockingChannel(SharedConnection):
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         refused = False
         while True:
-            with self._lock:
-                pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
-            self._check(pending)
-            if batch is not None:
-                return pending
+            pending = self.make(version, procedure, arguments, resend, lenient, oneway)
             self.exchange((pending,), deadline, connect_timeout)
             error = pending.error
             if refused or not isinstance(error, AuthError):
@@ -103,11 +98,29 @@ class BlockingChannel(SharedConnection):
                     for pending in calls:
                         self._engine.forget(pending)
 
+    def make(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        resend: bool = False,
+        lenient: bool = False,
+        oneway: bool = False,
+    ) -> PendingCall:
+        """A call for ``exchange``. Raises ``XdrError`` and ``UsageError`` as ``call`` does."""
+        with self._lock:
+            pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
+        self._check(pending)
+        return pending
+
     def _try(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
     ) -> None:
         """Send calls over a connection, a new one if need be; those are done that it fails."""
         try:
+            if len(calls) == 1 and self._sent_alone(calls[0], deadline):
+                self._collect(calls, deadline)
+                return
             with self._lock:
                 usable = self._usable()
             if not usable:

@@ -62,7 +62,32 @@ class StreamChannel(BlockingChannel):
             parts.append(b"".join(small))
         return parts
 
-    def _write(self, sock: socket.socket, parts: Sequence[bytes], deadline: float) -> None:
+    def _sent_alone(self, pending: PendingCall, deadline: float) -> bool:
+        part: bytes = pending.framed
+        with self._lock:
+            sock = self._socket
+            if (
+                sock is None
+                or self._reading
+                or not self._engine.idle
+                or pending.oneway
+                or len(part) > _LARGE
+                or not self._sending.acquire(False)
+            ):
+                return False
+            receiver, _ = self._stream
+            sent = receiver.offer(part)
+            if sent:
+                self._engine.again(pending)
+            if sent in (0, len(part)):
+                self._sending.release()
+                return sent > 0
+        self._finish_sending(sock, [memoryview(part)[sent:]], deadline)
+        return True
+
+    def _write(
+        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
+    ) -> None:
         left: list[bytes | memoryview] = [*parts]
         while left:
             try:
@@ -183,7 +208,12 @@ class DatagramChannel(BlockingChannel):
     def _parts(self, calls: Sequence[PendingCall]) -> list[bytes]:
         return [each.message for each in calls]
 
-    def _write(self, sock: socket.socket, parts: Sequence[bytes], deadline: float) -> None:
+    def _sent_alone(self, pending: PendingCall, deadline: float) -> bool:
+        return False
+
+    def _write(
+        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
+    ) -> None:
         for message in parts:
             with suppress(BlockingIOError):  # as good as lost on the way
                 sock.send(message)

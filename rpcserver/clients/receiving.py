@@ -44,7 +44,7 @@ def python_receive(sock: socket.socket, room: memoryview, milliseconds: int) -> 
 
 receive = python_receive
 if NATIVE:
-    from rpcserver.xdr._native import receive_blocking, set_patience
+    from rpcserver.xdr._native import offer, receive_blocking, set_patience
 
     if not TYPE_CHECKING:
         from rpcserver.xdr._native import receive
@@ -72,6 +72,11 @@ class Receiver:
         self._patience: int | None = None
         if NATIVE:
             os.set_blocking(sock.fileno(), True)
+
+    def offer(self, part: bytes) -> int:
+        """Send ``part`` if the connection is quiet: how many bytes it took, now. 0 also if
+        something has come that nobody has read, which is then to be looked at."""
+        return offer(self.sock, part) if NATIVE else 0
 
     def receive(self, room: memoryview, until: float) -> int | None:
         """As ``receive``."""

@@ -196,7 +196,12 @@ class SharedConnection:
             or self._sending.acquire(timeout=max(deadline - time.monotonic(), 0))
         ):
             raise TimedOut(f"{self.endpoint}: other calls could not be sent in time")
-        sock = self._socket
+        self._finish_sending(self._socket, parts, deadline)
+
+    def _finish_sending(
+        self, sock: socket.socket | None, parts: Sequence[bytes | memoryview], deadline: float
+    ) -> None:
+        """The same when ``_sending`` is held already, until they are sent."""
         try:
             if sock is None:
                 raise OSError("the connection is gone")
@@ -255,7 +260,14 @@ class SharedConnection:
         """A message as it goes over the socket."""
         raise NotImplementedError
 
-    def _write(self, sock: socket.socket, parts: Sequence[bytes], deadline: float) -> None:
+    def _sent_alone(self, pending: PendingCall, deadline: float) -> bool:
+        """Send a call in one step, and wait for its reply; ``False`` if that cannot be done now,
+        for instance because others call, too."""
+        raise NotImplementedError
+
+    def _write(
+        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
+    ) -> None:
         raise NotImplementedError
 
     def _read(self, sock: socket.socket, until: float) -> Any:

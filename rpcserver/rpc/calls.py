@@ -181,13 +181,13 @@ class ClientEngine:
         them; not to those that bring none."""
         for pending in calls:
             if not pending.oneway:
-                pending.done = False
-                pending.error = None
-                self._pending[pending.xid] = pending
+                self.again(pending)
 
     def again(self, pending: PendingCall) -> None:
-        """The same for one."""
-        self.wait((pending,))
+        """The same for one, which brings a reply."""
+        pending.done = False
+        pending.error = None
+        self._pending[pending.xid] = pending
 
     def forget(self, pending: PendingCall) -> None:
         """Wait no longer for this call."""

@@ -170,6 +170,7 @@ static PyMethodDef module_methods[] = {
     {"receive_blocking", (PyCFunction)(void (*)(void))receive_blocking, METH_FASTCALL,
      receive_blocking_doc},
     {"set_patience", (PyCFunction)(void (*)(void))set_patience, METH_FASTCALL, set_patience_doc},
+    {"offer", (PyCFunction)(void (*)(void))offer, METH_FASTCALL, offer_doc},
     {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, begin_call_doc},
     {"settle_stream", (PyCFunction)(void (*)(void))settle_stream, METH_FASTCALL, settle_stream_doc},
     {"settle_record", (PyCFunction)(void (*)(void))settle_record, METH_FASTCALL, settle_record_doc},

@@ -9,7 +9,7 @@
    plain.c    the type PlainCalls, which has their table
    exchange.c one event of a connection: read, answer, send
    replies.c  a client's calls, and the plain replies to them
-   receive.c  how its socket is waited for, and read
+   receive.c  how its socket is waited for and read, and written to
    block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
@@ -207,6 +207,8 @@ PyObject *receive_blocking(PyObject *module, PyObject *const *args, Py_ssize_t g
 extern const char receive_blocking_doc[];
 PyObject *set_patience(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char set_patience_doc[];
+PyObject *offer(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char offer_doc[];
 
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;

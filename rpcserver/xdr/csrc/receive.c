@@ -1,4 +1,5 @@
-/* Waiting for what a socket brings, and reading it, in one step. */
+/* Waiting for what a client's socket brings, and reading it, in one step; and sending a call, while
+   nothing else goes on. */
 
 #include "native.h"
 #include <errno.h>
@@ -6,6 +7,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/types.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
 
 /* What recv() brought, for Python: bytes, or None if there are none yet. */
 static PyObject *received(ssize_t got, int failure)
@@ -108,4 +113,31 @@ PyObject *set_patience(PyObject *module, PyObject *const *args, Py_ssize_t given
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     Py_RETURN_NONE;
+}
+
+const char offer_doc[] =
+    "offer($module, sock, part, /)\n--\n\n"
+    "Send ``part`` over a connection that is quiet: how many bytes it took, now. 0 also if something\n"
+    "has come that nobody has read, an end or an error too, which is then to be looked at.";
+
+/* The GIL is kept, as in exchange.c: nothing waits here. */
+PyObject *offer(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    (void)module;
+    if (given != 2 || !PyBytes_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "offer(sock, part)");
+        return NULL;
+    }
+    int file = PyObject_AsFileDescriptor(args[0]);
+    if (file < 0) {
+        return NULL;
+    }
+    char first;
+    ssize_t sent = 0;
+    if (recv(file, &first, 1, MSG_PEEK | MSG_DONTWAIT) < 0
+        && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        sent = send(file, PyBytes_AS_STRING(args[1]), (size_t)PyBytes_GET_SIZE(args[1]),
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    return PyLong_FromSsize_t(sent < 0 ? 0 : sent);
 }
