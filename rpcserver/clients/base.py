@@ -109,9 +109,7 @@ class BlockingChannel(SharedConnection):
     ) -> PendingCall:
         """A call for ``exchange``. Raises ``XdrError`` and ``UsageError`` as ``call`` does."""
         with self._lock:
-            pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
-        self._check(pending)
-        return pending
+            return self._engine.make(version, procedure, arguments, resend, lenient, oneway)
 
     def _try(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
@@ -175,9 +173,6 @@ class BlockingChannel(SharedConnection):
                     if time.monotonic() >= deadline:
                         raise self._late(pending)
                     self._read_for_all(deadline)
-
-    def _check(self, pending: PendingCall) -> None:
-        """Raises ``UsageError`` for a call that cannot be sent."""
 
     def _late(self, pending: PendingCall) -> TimedOut:
         return TimedOut(f"{self.endpoint}: no answer to {pending.procedure.name or 'NULL'} in time")

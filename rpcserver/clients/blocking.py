@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
@@ -47,9 +48,10 @@ class StreamChannel(BlockingChannel):
         return frame(message)
 
     def _parts(self, calls: Sequence[PendingCall]) -> list[bytes]:
-        if len(calls) == 1:
-            return [framed(calls[0])]
-        parts: list[bytes] = []
+        parts = [each.framed for each in calls]
+        if sum(map(len, parts)) < _LARGE:
+            return [b"".join(parts)]
+        parts.clear()
         small: list[bytes] = []
         for each in calls:
             part = framed(each)
@@ -163,8 +165,11 @@ class DatagramChannel(BlockingChannel):
     def _scratch(self) -> memoryview:
         return memoryview(bytearray(_DATAGRAM_SIZE))
 
-    def _check(self, pending: PendingCall) -> None:
+    def make(self, *call: Any, **options: Any) -> PendingCall:
+        """The same for one that a datagram has room for."""
+        pending = super().make(*call, **options)
         check_size(self.endpoint, pending.message)
+        return pending
 
     def _attempt(self, calls: Sequence[PendingCall], deadline: float) -> None:
         for start in range(0, len(calls), _WINDOW):

@@ -179,9 +179,12 @@ class ClientEngine:
     def wait(self, calls: Iterable[PendingCall]) -> None:
         """Wait for the replies to calls that are sent, or sent once more, whatever became of
         them; not to those that bring none."""
+        waiting = self._pending
         for pending in calls:
             if not pending.oneway:
-                self.again(pending)
+                pending.done = False
+                pending.error = None
+                waiting[pending.xid] = pending
 
     def again(self, pending: PendingCall) -> None:
         """The same for one, which brings a reply."""
