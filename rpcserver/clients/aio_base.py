@@ -107,6 +107,8 @@ class AsyncChannel(ABC):
     async def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
         self._closed = True
+        if self._transport is not None:
+            self._flush()
         self.lost(self._transport, NotReached(f"{self.endpoint}: the channel was closed"))
 
     def batch(self, timeout: float | None = None) -> AsyncBatch:
