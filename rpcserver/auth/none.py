@@ -8,6 +8,8 @@ from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 
+_AFTER_HEADER = pack_auth(NO_AUTH) * 2
+
 
 class NoneServer:
     """Lets everybody in; ``call.credential`` is ``None``."""
@@ -22,13 +24,15 @@ class NoneServer:
 class NoneClient:
     """Calls without a credential."""
 
-    _AFTER_HEADER = pack_auth(NO_AUTH) * 2
+    def after_header(self) -> bytes:
+        """No credential and no verifier, whatever the call."""
+        return _AFTER_HEADER
 
     def protect(
         self, header: bytes, arguments: bytes
     ) -> tuple[bytes, Callable[[Auth, bytes], bytes]]:
         """The call as it is."""
-        return header + self._AFTER_HEADER + arguments, plain
+        return header + _AFTER_HEADER + arguments, plain
 
     def refused(self, stat: int) -> bool:
         """There is nothing else to try."""

@@ -68,6 +68,10 @@ class SysClient:
         auth = Auth(AuthFlavor.AUTH_SYS, encode(AuthsysParms, parms))
         self._after_header = pack_auth(auth) + pack_auth(NO_AUTH)
 
+    def after_header(self) -> bytes:
+        """The credential, and no verifier."""
+        return self._after_header
+
     def protect(
         self, header: bytes, arguments: bytes
     ) -> tuple[bytes, Callable[[Auth, bytes], bytes]]:

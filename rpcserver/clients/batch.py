@@ -5,37 +5,75 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar
 
 from rpcserver.errors import CallError, TimedOut, UsageError
-from rpcserver.rpc.calls import PendingCall
-from rpcserver.rpc.version import using
+from rpcserver.rpc.pending import PendingCall
+from rpcserver.rpc.version import Procedure, Version
 
 T = TypeVar("T")
 Arguments = ParamSpec("Arguments")
 
 
+class _Keeper:
+    """What a client calls through whose calls are kept for a batch: they are made, not sent."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._make = channel.make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def call(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        *,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        oneway: bool = False,
+        resend: bool = False,
+        lenient: bool = False,
+    ) -> Any:
+        """The call, as ``BlockingChannel.call`` would send it; the batch has times of its own."""
+        return self._make(version, procedure, arguments, resend, lenient, oneway)
+
+
+class _AsyncKeeper(_Keeper):
+    async def call(self, *call: Any, **options: Any) -> Any:
+        """The call, as ``AsyncChannel.call`` would send it."""
+        return super().call(*call, **options)
+
+
 class _AnyBatch:
+    _keeper: ClassVar[type[_Keeper]]
+
     def __init__(self, channel: Any, timeout: float) -> None:
         self._channel = channel
         self._timeout = timeout
         self._calls: list[PendingCall] = []
+        self._client: Any = None  # that was called last
+        self._keeping: Any = None  # the same, with its calls kept
 
     def _begun(self, method: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What a method of a client gives whose calls are kept for this batch."""
         client: Any = getattr(method, "__self__", None)
-        if getattr(client, "_channel", None) is not self._channel:
-            raise UsageError(f"{method!r} is no method of a client on this channel")
-        again: Any = getattr(using(client, batch=self), getattr(method, "__name__", ""))
+        if client is None or client is not self._client:
+            if getattr(client, "_channel", None) is not self._channel:
+                raise UsageError(f"{method!r} is no method of a client on this channel")
+            kind: Any = type(client)
+            self._client = client
+            self._keeping = kind(self._keeper(self._channel), **method.__self__._options)
+        again: Any = getattr(self._keeping, getattr(method, "__name__", ""))
         return again(*arguments, **named)
-
-    def _add(self, pending: PendingCall) -> BatchedCall[Any]:
-        self._calls.append(pending)
-        return BatchedCall(pending)
 
 
 class Batch(_AnyBatch):
     """What ``BlockingChannel.batch`` gives."""
+
+    _keeper = _Keeper
 
     def call(
         self,
@@ -48,7 +86,9 @@ class Batch(_AnyBatch):
         Raises ``XdrError`` for arguments that the procedure refuses, ``UsageError`` for what is
         no such method.
         """
-        return self._add(self._begun(method, arguments, named))
+        pending: PendingCall = self._begun(method, arguments, named)
+        self._calls.append(pending)
+        return BatchedCall(pending)
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +101,8 @@ class Batch(_AnyBatch):
 
 class AsyncBatch(_AnyBatch):
     """What ``AsyncChannel.batch`` gives."""
+
+    _keeper = _AsyncKeeper
 
     def call(
         self,
@@ -76,7 +118,8 @@ class AsyncBatch(_AnyBatch):
         try:
             begun.send(None)  # nothing is sent yet, so there is nothing to wait for
         except StopIteration as done:
-            return self._add(done.value)
+            self._calls.append(done.value)
+            return BatchedCall(done.value)
         begun.close()
         raise UsageError(f"{method!r} waits for something else than its call")
 
@@ -91,12 +134,15 @@ class AsyncBatch(_AnyBatch):
 class BatchedCall(Generic[T]):
     """A call of a batch."""
 
+    __slots__ = ("_pending",)
+
     def __init__(self, pending: PendingCall) -> None:
         self._pending = pending
 
     def result(self) -> T:
         """The result, after the batch was sent. Raises what the call ended with."""
-        if not self._pending.done:
-            raise TimedOut(f"no answer to {self._pending.procedure.name or 'NULL'} in time")
-        result: T = self._pending.result()
+        pending = self._pending
+        if not pending.done:
+            raise TimedOut(f"no answer to {pending.procedure.name or 'NULL'} in time")
+        result: T = pending.result()
         return result

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from rpcserver.errors import NotReached
-from rpcserver.rpc.calls import PendingCall
+from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpcbind.netid import Endpoint
 
 FIRST_RETRY = 0.5

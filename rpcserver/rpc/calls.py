@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rpcserver.errors import (
@@ -11,7 +11,6 @@ from rpcserver.errors import (
     BadReply,
     CallError,
     GarbageArgs,
-    NotReached,
     ProcUnavail,
     ProgMismatch,
     ProgUnavail,
@@ -20,10 +19,14 @@ from rpcserver.errors import (
     XdrError,
 )
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import Auth, ClientFlavor
-from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, parse_reply
+from rpcserver.rpc.flavor import ClientFlavor, after_header
+from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, is_call, parse_reply
+from rpcserver.rpc.pending import PendingCall, Way, begin_call, settle_record, settle_stream
+from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Procedure, Version
 
+_CALL = int(rpc_msg.MsgType.CALL)
+_MAX_WAYS = 1024  # a program may make versions as it goes, without end
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
 }
@@ -35,97 +38,6 @@ def random_word() -> int:
     ``secrets`` has them from the same place, and OpenSSL with it.
     """
     return int.from_bytes(os.urandom(4))
-
-
-class PendingCall:
-    """A call that was made: ``message`` goes to the server, and once ``done``, ``result()``
-    returns what came back or raises it.
-
-    ``resend``: it may be sent again. ``lenient``: its result may be padded too far, and have
-    numbers and labels that its type has not. ``oneway``: no reply is waited for.
-    """
-
-    __slots__ = (
-        "_open",
-        "_value",
-        "done",
-        "error",
-        "lenient",
-        "message",
-        "oneway",
-        "procedure",
-        "resend",
-        "xid",
-    )
-
-    def __init__(
-        self,
-        xid: int,
-        procedure: Procedure[Any],
-        message: bytes,
-        open_reply: Callable[[Auth, bytes], bytes],
-        resend: bool = False,
-        lenient: bool = False,
-    ) -> None:
-        self.xid = xid
-        self.resend = resend
-        self.lenient = lenient
-        self.oneway = False
-        self.procedure = procedure
-        self.message = message
-        self.done = False
-        self._open = open_reply
-        self._value: Any = None
-        self.error: BaseException | None = None
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection went away before a reply came."""
-        return isinstance(self.error, NotReached)
-
-    @property
-    def damaged(self) -> bool:
-        """Whether one side did not understand the other: a datagram was cut, perhaps."""
-        return isinstance(self.error, (BadReply, GarbageArgs, AuthError))
-
-    def result(self) -> Any:
-        """The decoded result. Raises the ``CallError`` that the call ended with."""
-        if self.error is not None:
-            raise self.error
-        return self._value
-
-    def fail(self, error: BaseException) -> None:
-        """End the call without a reply."""
-        self.done = True
-        self.error = error
-
-    def sent(self) -> None:
-        """End a call that waits for no reply."""
-        self.done = True
-
-    def reset(self) -> None:
-        """Forget how it ended."""
-        self.done = False
-        self.error = None
-
-    def settle(self, reply: ReplyMessage) -> None:
-        """End the call with its reply."""
-        self.done = True
-        try:
-            if reply.body is not None:
-                self.error = _refused(reply.body)
-                return
-            results = self._open(reply.verifier, reply.record[reply.start :])
-            codec = self.procedure.result_codec
-            if self.lenient:
-                self._value, _ = codec.unpack(results, lenient=True)
-            else:
-                self._value = codec.unpack_whole(results)
-        except XdrError as error:
-            error.within("result")
-            self.error = BadReply(f"the result could not be decoded: {error}")
-        except CallError as error:
-            self.error = error
 
 
 class ClientEngine:
@@ -140,6 +52,7 @@ class ClientEngine:
         self._xid = first_xid
         self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
+        self._ways: dict[tuple[type[Version], Procedure[Any]], Way] = {}
 
     @property
     def idle(self) -> bool:
@@ -156,25 +69,80 @@ class ClientEngine:
         lenient: bool = False,
         flavor: ClientFlavor | None = None,
     ) -> PendingCall:
-        """Encode a call, with the credential of ``flavor`` if given. Raises ``XdrError`` for
-        arguments that the procedure does not take."""
+        """Encode a call, with the credential of ``flavor`` if given, and wait for its reply.
+
+        Raises ``XdrError`` for arguments that the procedure does not take.
+        """
+        pending = self.make(version, procedure, arguments, resend, lenient, False, flavor)
+        self._pending[pending.xid] = pending
+        return pending
+
+    def make(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: tuple[Any, ...],
+        resend: bool = False,
+        lenient: bool = False,
+        oneway: bool = False,
+        flavor: ClientFlavor | None = None,
+    ) -> PendingCall:
+        """The same for a call that is not sent yet: ``wait`` for it when it is."""
+        flavor = flavor or self.flavor
+        way = self._ways.get((version, procedure))
+        if way is None or way.flavor is not flavor:
+            way = self._way(version, procedure, flavor)
+        xid = (self._xid + 1) & 0xFFFF_FFFF
         try:
-            encoded = procedure.arguments_codec.pack(arguments)
+            if way.head is not None:
+                pending = begin_call(PendingCall, way, xid, arguments, resend, lenient, oneway)
+            else:
+                encoded = way.arguments.pack(arguments)
+                message, opened = flavor.protect(_header(xid, version, procedure), encoded)
+                pending = PendingCall(xid, procedure, message, opened, resend, lenient, oneway)
         except XdrError as error:
             raise error.within("args") from None
-        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
-        header = CALL_HEADER.pack(
-            xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
-        )
-        message, open_reply = (flavor or self.flavor).protect(header, encoded)
-        pending = PendingCall(xid, procedure, message, open_reply, resend, lenient)
-        self.lenient = self.lenient or lenient
-        self._pending[xid] = pending
+        self._xid = xid
+        if lenient:
+            self.lenient = True
         return pending
+
+    def _way(self, version: type[Version], procedure: Procedure[Any], flavor: ClientFlavor) -> Way:
+        fixed = after_header(flavor)
+        head = None if fixed is None else bytes(4) + _header(0, version, procedure) + fixed
+        way = Way(flavor, procedure, head, procedure.arguments_codec, procedure.result_codec)
+        if len(self._ways) >= _MAX_WAYS:
+            self._ways.clear()
+        self._ways[version, procedure] = way
+        return way
+
+    def take(self, reader: RecordReader, made: Callable[[bytes], object]) -> list[PendingCall]:
+        """Give the replies that ``reader`` has to their calls, which are then done, and return
+        these. A call that the server makes is for ``made``. Raises ``RecordError``."""
+        ended: list[PendingCall] = []
+        while True:
+            if reader.whole:
+                reader.start, plain = settle_stream(
+                    self._pending, reader.buffer, reader.start, reader.end, reader.max_record
+                )
+                ended += plain
+                if reader.start == reader.end:
+                    break
+            record: Any = reader.next()
+            if record is None:
+                break
+            if is_call(record):
+                made(record)
+            elif pending := self.receive(record):
+                ended.append(pending)
+        reader.keep()
+        return ended
 
     def receive(self, record: bytes) -> PendingCall | None:
         """Give a reply to its call, which is then done, and return it; ``None`` for a reply that
         nobody waits for any more."""
+        if pending := settle_record(self._pending, record):
+            return pending
         try:
             reply = parse_reply(record)
         except BadReply as error:
@@ -186,7 +154,7 @@ class ClientEngine:
             return None
         pending = self._pending.pop(reply.xid, None)
         if pending is not None:
-            pending.settle(reply)
+            _settle(pending, reply)
         return pending
 
     def receive_unmarked(self, fragments: bytes) -> PendingCall | None:
@@ -201,16 +169,27 @@ class ClientEngine:
             return None
         if reply is None:
             return None
-        pending.settle(reply)
+        _settle(pending, reply)
         if isinstance(pending.error, BadReply):  # the rest is still to come
             pending.reset()
             return None
         del self._pending[pending.xid]
         return pending
 
+    def wait(self, calls: Iterable[PendingCall]) -> None:
+        """Wait for the replies to calls that are sent, or sent once more, whatever became of
+        them; not to those that bring none."""
+        waiting = self._pending
+        for pending in calls:
+            if not pending.oneway:
+                pending.done = False
+                pending.error = None
+                waiting[pending.xid] = pending
+
     def again(self, pending: PendingCall) -> None:
-        """Wait for a reply to a call that is sent, or sent once more, whatever became of it."""
-        pending.reset()
+        """The same for one, which brings a reply."""
+        pending.done = False
+        pending.error = None
         self._pending[pending.xid] = pending
 
     def forget(self, pending: PendingCall) -> None:
@@ -222,6 +201,17 @@ class ClientEngine:
         waiting, self._pending = self._pending, {}
         for pending in waiting.values():
             pending.fail(type(error)(*error.args))  # each caller raises one of its own
+
+
+def _header(xid: int, version: type[Version], procedure: Procedure[Any]) -> bytes:
+    return CALL_HEADER.pack(xid, _CALL, RPC_VERSION, version._prog, version._vers, procedure.number)
+
+
+def _settle(pending: PendingCall, reply: ReplyMessage) -> None:
+    if reply.body is not None:
+        pending.fail(_refused(reply.body))
+    else:
+        pending.settle(reply.verifier, reply.record[reply.start :])
 
 
 def _refused(body: rpc_msg.ReplyBody) -> CallError:

@@ -82,3 +82,14 @@ class ClientFlavor(Protocol):
     def refused(self, stat: int) -> bool:
         """Told that the server refused with ``stat``: whether another try may go better."""
         ...
+
+
+def after_header(flavor: ClientFlavor) -> bytes | None:
+    """What ``flavor`` puts between the header and the arguments of every call, if that is all it
+    does: then nobody need ask it for each. The class that has its ``protect`` says so, with a
+    method ``after_header``."""
+    for cls in type(flavor).__mro__:
+        if "protect" in vars(cls):
+            fixed: Callable[[Any], bytes] | None = vars(cls).get("after_header")
+            return None if fixed is None else fixed(flavor)
+    return None

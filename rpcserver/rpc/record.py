@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rpcserver.errors import RecordError
@@ -30,6 +31,9 @@ SCRATCH = 128 << 10
 LARGE = 16 << 10
 """Bytes of a fragment that gets a buffer of its own when it does not come at once: the rest is
 read to its place."""
+
+MAX_FRAGMENT = 0x7FFF_FFFF
+"""Bytes of one fragment: what a mark has room for."""
 
 _LAST = 0x8000_0000
 _MARK = struct.Struct(">I")
@@ -111,6 +115,8 @@ class RecordReader:
     def room(self, scratch: memoryview) -> memoryview:
         """Where the next bytes go: the buffer of a large fragment, else ``scratch`` (of
         ``SCRATCH`` bytes, which are in use until ``keep``)."""
+        if self.end > self.start:
+            self.keep()  # room was asked for before, and what came then has not been taken
         if self._large is not None:
             return self._large.room()
         size = len(self._rest)
@@ -245,7 +251,11 @@ class _Large:
 
     def fragment(self) -> bytes:
         """All of it."""
-        return self.block.take() if NATIVE else bytes(self.block)
+        if NATIVE:
+            with suppress(BufferError):  # whoever filled it has a view of it, still
+                taken: bytes = self.block.take()
+                return taken
+        return bytes(self.block)
 
 
 def _block(size: int, spare: list[Block] | None) -> Block:
@@ -256,10 +266,16 @@ def _block(size: int, spare: list[Block] | None) -> Block:
     return block
 
 
-def frame(record: bytes, max_fragment: int = _LAST - 1) -> bytes:
+def mark_of(record: bytes) -> bytes:
+    """What goes on the stream before ``record``, which is one fragment (of ``MAX_FRAGMENT`` bytes
+    at most)."""
+    return _MARK.pack(_LAST | len(record) & MAX_FRAGMENT)
+
+
+def frame(record: bytes, max_fragment: int = MAX_FRAGMENT) -> bytes:
     """``record`` as it goes on the stream, in fragments of at most ``max_fragment`` bytes."""
     if len(record) <= max_fragment:
-        return _MARK.pack(_LAST | len(record)) + record
+        return mark_of(record) + record
     parts = []
     for start in range(0, len(record), max_fragment):
         fragment = record[start : start + max_fragment]

@@ -121,7 +121,11 @@ class Client(_AnyClient):
     """The base of blocking clients; ``with`` closes its channel."""
 
     def _call(self, procedure: Procedure[T], *arguments: Any) -> T:
-        result: T = self._channel.call(self._version, procedure, arguments, **self._options)
+        options = self._options
+        if not options:  # which costs less
+            result: T = self._channel.call(self._version, procedure, arguments)
+        else:
+            result = self._channel.call(self._version, procedure, arguments, **options)
         return result
 
     def __enter__(self) -> Self:

@@ -17,8 +17,9 @@ from rpcserver.auth.none import NoneClient
 from rpcserver.clients import TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK
 from rpcserver.errors import NotReached, TimedOut, UsageError
-from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
+from rpcserver.rpc.calls import ClientEngine, random_word
 from rpcserver.rpc.flavor import ClientFlavor
+from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.version import Procedure, Version
 
 IN_THE_LOOP = (

@@ -7,7 +7,7 @@ import inspect
 import time
 from typing import Any
 
-from rpcserver.clients.aio import AsyncChannel
+from rpcserver.clients.aio_base import AsyncChannel
 from rpcserver.clients.base import BlockingChannel
 from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Peer

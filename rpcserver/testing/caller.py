@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rpcserver.errors import AuthError, BadReply, CallError, RecordError
-from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.calls import ClientEngine
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
+from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.record import RecordReader, frame
 from rpcserver.rpc.version import Procedure, Version
 

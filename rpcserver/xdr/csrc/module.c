@@ -59,10 +59,11 @@ static int module_exec(PyObject *module)
         || add_type(module, &codec_spec, &state->codec_type) < 0
         || add_type(module, &calls_spec, &state->calls_type) < 0
         || add_type(module, &block_spec, &state->block_type) < 0
+        || add_type(module, &pending_spec, &state->pending_type) < 0
 #ifdef __linux__
         || add_type(module, &datagrams_spec, &state->datagrams_type) < 0
 #endif
-        ) {
+    ) {
         return -1;
     }
     state->max_depth = (int)depth;
@@ -91,6 +92,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->calls_type);
     Py_VISIT(state->block_type);
     Py_VISIT(state->datagrams_type);
+    Py_VISIT(state->pending_type);
     Py_VISIT(state->xdr_error);
     Py_VISIT(state->quad);
     Py_VISIT(state->unknown_arm);
@@ -109,6 +111,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->calls_type);
     Py_CLEAR(state->block_type);
     Py_CLEAR(state->datagrams_type);
+    Py_CLEAR(state->pending_type);
     Py_CLEAR(state->xdr_error);
     Py_CLEAR(state->quad);
     Py_CLEAR(state->unknown_arm);
@@ -171,6 +174,14 @@ static PyObject *add(PyObject *module, PyObject *const *args, Py_ssize_t given)
 static PyMethodDef module_methods[] = {
     {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
     {"exchange", (PyCFunction)(void (*)(void))exchange, METH_FASTCALL, exchange_doc},
+    {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL, receive_doc},
+    {"receive_blocking", (PyCFunction)(void (*)(void))receive_blocking, METH_FASTCALL,
+     receive_blocking_doc},
+    {"set_patience", (PyCFunction)(void (*)(void))set_patience, METH_FASTCALL, set_patience_doc},
+    {"offer", (PyCFunction)(void (*)(void))offer, METH_FASTCALL, offer_doc},
+    {"begin_call", (PyCFunction)(void (*)(void))begin_call, METH_FASTCALL, begin_call_doc},
+    {"settle_stream", (PyCFunction)(void (*)(void))settle_stream, METH_FASTCALL, settle_stream_doc},
+    {"settle_record", (PyCFunction)(void (*)(void))settle_record, METH_FASTCALL, settle_record_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,6 +10,8 @@
    plain.c    the type PlainCalls, which has their table
    exchange.c one event of a connection: read, answer, send
    datagrams.c  the same for a batch of datagrams
+   replies.c  a client's calls, and the plain replies to them
+   receive.c  how its socket is waited for and read, and written to
    block.c    large fragments
 
    What reference.py refuses is refused here with the same words, path and offset: a differential
@@ -39,6 +41,7 @@ typedef struct {
     PyTypeObject *calls_type;
     PyTypeObject *block_type;
     PyTypeObject *datagrams_type;
+    PyTypeObject *pending_type;
     PyObject *xdr_error;
     PyObject *quad;
     PyObject *unknown_arm;
@@ -197,6 +200,20 @@ void within_index(State *state, Py_ssize_t index);
 
 PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char exchange_doc[];
+PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char begin_call_doc[];
+PyObject *settle_stream(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char settle_stream_doc[];
+PyObject *settle_record(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char settle_record_doc[];
+PyObject *receive(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char receive_doc[];
+PyObject *receive_blocking(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char receive_blocking_doc[];
+PyObject *set_patience(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char set_patience_doc[];
+PyObject *offer(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern const char offer_doc[];
 
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
@@ -216,6 +233,7 @@ static inline PyObject *list_item(PyObject *list, Py_ssize_t index)
     return index < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, index)) : NULL;
 #endif
 }
+extern PyType_Spec pending_spec;
 
 static inline uint32_t load32(const void *at)
 {
