@@ -46,6 +46,16 @@ class Procedure(Generic[T]):
 
         return codec_of(self.result)
 
+    @cached_property
+    def with_buffers(self) -> Procedure[T]:
+        """The same, but its result comes as buffers: ``using(client, buffers=True)``."""
+        from rpcserver.xdr.buffers import BufferCodec
+
+        same = Procedure[T](self.number, self.method, self.arguments, self.result)
+        same.name = self.name
+        same.__dict__["result_codec"] = BufferCodec(self.result_codec)
+        return same
+
     def __repr__(self) -> str:
         return f"<Procedure {self.name} = {self.number}>"
 
@@ -104,6 +114,7 @@ class _AnyClient:
 
     def __init__(self, channel: Channel, **options: Any) -> None:
         self._channel = channel
+        self._buffers = bool(options.pop("buffers", False))
         self._options = options
 
     def __init_subclass__(cls, *, version: type[Version] | None = None) -> None:
@@ -121,6 +132,8 @@ class Client(_AnyClient):
     """The base of blocking clients; ``with`` closes its channel."""
 
     def _call(self, procedure: Procedure[T], *arguments: Any) -> T:
+        if self._buffers:
+            procedure = procedure.with_buffers
         options = self._options
         if not options:  # which costs less
             result: T = self._channel.call(self._version, procedure, arguments)
@@ -139,6 +152,8 @@ class AsyncClient(_AnyClient):
     """The base of asyncio clients; ``async with`` closes its channel."""
 
     async def _call(self, procedure: Procedure[T], *arguments: Any) -> T:
+        if self._buffers:
+            procedure = procedure.with_buffers
         result: T = await self._channel.call(self._version, procedure, arguments, **self._options)
         return result
 
@@ -156,6 +171,9 @@ def using(client: ClientT, **options: Any) -> ClientT:
     """The same client on the same channel with other options for its calls.
 
     ``using(kv, timeout=1.5).get("colour")`` waits 1.5 seconds at most; ``using(kv,
-    oneway=True).note("x")`` sends the call, waits for no reply, and returns ``None``.
+    oneway=True).note("x")`` sends the call, waits for no reply, and returns ``None``;
+    ``using(kv, buffers=True)`` has results whose opaque data are a ``memoryview`` and whose arrays
+    of numbers an ``array.array``, without a copy and without a step for each number.
     """
-    return type(client)(client._channel, **{**client._options, **options})
+    kept = {"buffers": client._buffers, **client._options}
+    return type(client)(client._channel, **{**kept, **options})

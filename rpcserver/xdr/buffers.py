@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.xdr import schema as s
+
+if TYPE_CHECKING:
+    from rpcserver.xdr.reference import Codec
 
 TYPECODES: dict[int, str] = {
     s.INT: "i",
@@ -17,6 +21,16 @@ TYPECODES: dict[int, str] = {
     s.DOUBLE: "d",
 }
 """by opcode: what ``array`` calls numbers of that kind and size"""
+
+
+class BufferCodec:
+    """A codec whose values come as buffers, as ``decode(..., buffers=True)`` has them."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.schema = codec.schema
+        self.pack = codec.pack
+        self.unpack = partial(codec.unpack, buffers=True)
+        self.unpack_whole = partial(codec.unpack_whole, buffers=True)
 
 
 def numbers(typecode: str, data: bytes) -> array[Any]:

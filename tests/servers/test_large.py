@@ -45,6 +45,9 @@ class Large(rpc.Service, version=LARGE_V1):
 
 
 class LargeClient(rpc.Client, version=LARGE_V1):
+    def echo(self, data: bytes) -> bytes:
+        return self._call(LARGE_V1.ECHO, data)
+
     def kinds(self, data: bytes, numbers: Annotated[list[float], xdr.Array(xdr.Float)]) -> str:
         return self._call(LARGE_V1.KINDS, data, numbers)
 
@@ -100,6 +103,15 @@ def test_buffers_are_not_copied(size: int) -> None:
     (data,) = service.given
     assert data.nbytes == size
     assert len(data.obj) > size + 40, "it is the record that the call came in"
+
+
+def test_results_as_buffers() -> None:
+    with serving("select", Large()) as url, rpcserver.connect(LargeClient, url) as client:
+        data: Any = rpcserver.using(client, buffers=True).echo(b"abc")
+        assert isinstance(data, memoryview) and bytes(data) == b"abc"
+        again: Any = rpcserver.using(rpcserver.using(client, buffers=True), timeout=9).echo(b"d")
+        assert isinstance(again, memoryview)
+        assert client.echo(b"abc") == b"abc"
 
 
 def test_a_traceback_ends_in_the_method(caplog: pytest.LogCaptureFixture) -> None:

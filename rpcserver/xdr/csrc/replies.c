@@ -174,8 +174,7 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
     if (cls == NULL || !PyType_Check(args[0]) || !PyType_IsSubtype(cls, state->pending_type)
         || !PyTuple_Check(way) || PyTuple_GET_SIZE(way) != 5
         || !PyBytes_Check(PyTuple_GET_ITEM(way, 2)) || PyBytes_GET_SIZE(PyTuple_GET_ITEM(way, 2)) < 8
-        || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 3), state->codec_type)
-        || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 4), state->codec_type)) {
+        || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 3), state->codec_type)) {
         PyErr_SetString(PyExc_TypeError,
                         "begin_call(cls, way, xid, arguments, resend, lenient, oneway)");
         return NULL;
@@ -201,7 +200,8 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
     self->xid = (uint32_t)xid;
     self->procedure = Py_NewRef(PyTuple_GET_ITEM(way, 1));
     self->framed = framed;
-    self->codec = Py_NewRef(PyTuple_GET_ITEM(way, 4));
+    PyObject *result = PyTuple_GET_ITEM(way, 4);
+    self->codec = Py_IS_TYPE(result, state->codec_type) ? Py_NewRef(result) : NULL;
     self->resend = (char)resend;
     self->lenient = (char)lenient;
     self->oneway = (char)oneway;
