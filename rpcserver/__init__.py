@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rpcserver.clients.connect import connect as connect
     from rpcserver.rpc.call import blocking as blocking
     from rpcserver.rpc.call import oneway as oneway
+    from rpcserver.rpc.demands import requires as requires
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
     from rpcserver.servers.on_client import serve_on as serve_on
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "load_service",
     "oneway",
+    "requires",
     "serve",
     "serve_on",
     "using",
@@ -45,6 +47,7 @@ _HOMES = {
     "load": "rpcserver.rpcgen",
     "load_service": "rpcserver.servers.origin",
     "oneway": "rpcserver.rpc.call",
+    "requires": "rpcserver.rpc.demands",
     "serve": "rpcserver.servers.serve",
     "serve_on": "rpcserver.servers.on_client",
     "using": "rpcserver.rpc.version",

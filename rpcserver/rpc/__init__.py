@@ -3,6 +3,7 @@
 from rpcserver.errors import ProcUnavail
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer, blocking, oneway
+from rpcserver.rpc.demands import requires
 from rpcserver.rpc.version import (
     AsyncClient,
     Client,
@@ -27,5 +28,6 @@ __all__ = [
     "Version",
     "blocking",
     "oneway",
+    "requires",
     "using",
 ]

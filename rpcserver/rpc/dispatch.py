@@ -30,6 +30,7 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
+from rpcserver.rpc.demands import Demand, demands_of
 from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
@@ -102,6 +103,8 @@ class ServerEngine:
             entry = self._entries.get((call.prog, call.vers, call.proc))
             if entry is None:
                 raise self._unavailable(call)
+            for demand in entry.demands:
+                demand.check(call.credential.flavor, accepted, connection)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
@@ -138,7 +141,12 @@ class ServerEngine:
                 entry.oneway,
             )
             for row, entry in self._entries.items()
-            if not (entry.blocking or entry.asynchronous or entry.version._prog in self.access)
+            if not (
+                entry.blocking
+                or entry.asynchronous
+                or entry.demands
+                or entry.version._prog in self.access
+            )
         ]
         flavor_none = AUTH_NONE in self.flavors
         return PlainCalls(lines, self.counters, self.trailing_arguments, flavor_none, self._clock)
@@ -314,6 +322,7 @@ class _Entry(NamedTuple):
     blocking: bool = False
     oneway: bool = False
     asynchronous: bool = False
+    demands: tuple[Demand, ...] = ()
 
 
 _Table = dict[int, _Entry]
@@ -348,5 +357,6 @@ def _table(service: Service, version: type[Version]) -> _Table:
             blocking or getattr(method, "_blocking", False),
             getattr(method, "_oneway", False),
             inspect.iscoroutinefunction(method),
+            demands_of(service, procedure.method, procedure.number),
         )
     return table

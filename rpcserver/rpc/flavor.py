@@ -35,7 +35,9 @@ class Accepted:
 
     ``credential`` becomes ``call.credential``. The plain arguments are ``data`` from ``start``
     on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
-    ``lasting``: over the same connection the same bytes have the same outcome.
+    ``lasting``: over the same connection the same bytes have the same outcome. ``service`` is
+    what RPCSEC_GSS did for the call: ``"none"``, ``"integrity"``, ``"privacy"``; ``None`` for the
+    other flavors.
     """
 
     credential: Any
@@ -44,6 +46,7 @@ class Accepted:
     verifier: Auth = NO_AUTH
     wrap: Callable[[bytes], bytes] | None = None
     lasting: bool = False
+    service: str | None = None
 
 
 @dataclass(slots=True)
