@@ -143,6 +143,10 @@ class AsyncChannel(ABC):
             async with asyncio.timeout(timeout):
                 await asyncio.gather(*(self._call(each, None) for each in calls))
 
+    def refused(self, calls: Iterable[PendingCall]) -> list[PendingCall]:
+        """Those of ``calls`` whose credential was refused, made anew with a better one."""
+        return [pending for pending in calls if self._engine.refused(pending)]
+
     def answer_calls(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
         """Have the calls answered that the server makes over this connection: ``answer(record)``
         gives the reply, or ``None`` for silence. Until then they are refused.
@@ -175,9 +179,10 @@ class AsyncChannel(ABC):
         lenient: bool,
         oneway: bool,
     ) -> PendingCall:
-        pending = self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
+        pending = self._engine.begin(
+            version, procedure, arguments, resend=resend, lenient=lenient, oneway=oneway
+        )
         self._engine.forget(pending)  # until it is sent
-        pending.oneway = oneway
         check_size(self.endpoint, pending.message)
         return pending
 

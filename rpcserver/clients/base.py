@@ -164,6 +164,11 @@ class BlockingChannel:
                 for pending in calls:
                     self._engine.forget(pending)
 
+    def refused(self, calls: Iterable[PendingCall]) -> list[PendingCall]:
+        """Those of ``calls`` whose credential was refused, made anew with a better one."""
+        with self._changed:
+            return [pending for pending in calls if self._engine.refused(pending)]
+
     def _begin(
         self,
         version: type[Version],
@@ -175,10 +180,9 @@ class BlockingChannel:
     ) -> PendingCall:
         with self._changed:
             pending = self._engine.begin(
-                version, procedure, arguments, resend=resend, lenient=lenient
+                version, procedure, arguments, resend=resend, lenient=lenient, oneway=oneway
             )
             self._engine.forget(pending)  # until it is sent
-        pending.oneway = oneway
         check_size(self.endpoint, pending.message)
         return pending
 

@@ -54,9 +54,11 @@ class Batch(_AnyBatch):
         return self
 
     def __exit__(self, error: object, *exc: object) -> None:
-        if error is None and self._calls:
+        calls, deadline = self._calls, time.monotonic() + self._timeout
+        while error is None and calls:
             with suppress(CallError):  # each call says so for itself
-                self._channel.exchange(self._calls, time.monotonic() + self._timeout)
+                self._channel.exchange(calls, deadline)
+            calls = self._channel.refused(calls)
 
 
 class AsyncBatch(_AnyBatch):
@@ -84,8 +86,10 @@ class AsyncBatch(_AnyBatch):
         return self
 
     async def __aexit__(self, error: object, *exc: object) -> None:
-        if error is None and self._calls:
-            await self._channel.exchange(self._calls, self._timeout)
+        calls, deadline = self._calls, time.monotonic() + self._timeout
+        while error is None and calls:
+            await self._channel.exchange(calls, deadline - time.monotonic())
+            calls = self._channel.refused(calls)
 
 
 class BatchedCall(Generic[T]):

@@ -46,6 +46,8 @@ class PendingCall:
     """
 
     __slots__ = (
+        "_encoded",
+        "_flavor",
         "_open",
         "_value",
         "done",
@@ -75,6 +77,8 @@ class PendingCall:
         self.message = message
         self.done = False
         self._open = open_reply
+        self._flavor: ClientFlavor | None = None
+        self._encoded = b""
         self._value: Any = None
         self.error: BaseException | None = None
 
@@ -107,6 +111,16 @@ class PendingCall:
         """Forget how it ended."""
         self.done = False
         self.error = None
+
+    def renew(self, xid: int) -> bool:
+        """Make it anew, with the credential that its flavor has now; not more than once."""
+        if self._flavor is None:
+            return False
+        self.reset()
+        header = xid.to_bytes(4) + self.message[4 : CALL_HEADER.size]
+        self.message, self._open = self._flavor.protect(header, self._encoded)
+        self.xid, self._flavor = xid, None
+        return True
 
     def settle(self, reply: ReplyMessage) -> None:
         """End the call with its reply."""
@@ -154,6 +168,7 @@ class ClientEngine:
         *,
         resend: bool = False,
         lenient: bool = False,
+        oneway: bool = False,
         flavor: ClientFlavor | None = None,
     ) -> PendingCall:
         """Encode a call, with the credential of ``flavor`` if given. Raises ``XdrError`` for
@@ -162,15 +177,27 @@ class ClientEngine:
             encoded = procedure.arguments_codec.pack(arguments)
         except XdrError as error:
             raise error.within("args") from None
-        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
+        xid = self._next_xid()
         header = CALL_HEADER.pack(
             xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
         )
-        message, open_reply = (flavor or self.flavor).protect(header, encoded)
+        flavor = flavor or self.flavor
+        protect = getattr(flavor, "protect_oneway", flavor.protect) if oneway else flavor.protect
+        message, open_reply = protect(header, encoded)
         pending = PendingCall(xid, procedure, message, open_reply, resend, lenient)
+        pending.oneway = oneway
+        pending._flavor, pending._encoded = flavor, encoded
         self.lenient = self.lenient or lenient
         self._pending[xid] = pending
         return pending
+
+    def refused(self, pending: PendingCall) -> bool:
+        """Whether the server refused the credential of a call, and it was made anew with a
+        better one: send it ``again``."""
+        error = pending.error
+        if not (isinstance(error, AuthError) and self.flavor.refused(error.stat)):
+            return False
+        return pending.renew(self._next_xid())
 
     def receive(self, record: bytes) -> PendingCall | None:
         """Give a reply to its call, which is then done, and return it; ``None`` for a reply that
@@ -207,6 +234,10 @@ class ClientEngine:
             return None
         del self._pending[pending.xid]
         return pending
+
+    def _next_xid(self) -> int:
+        self._xid = (self._xid + 1) & 0xFFFF_FFFF
+        return self._xid
 
     def again(self, pending: PendingCall) -> None:
         """Wait for a reply to a call that is sent, or sent once more, whatever became of it."""
