@@ -20,6 +20,7 @@ AF_UNIX = getattr(socket, "AF_UNIX", -1)
 MSG_TRUNC: int = getattr(socket, "MSG_TRUNC", 0)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _SO_PEERGROUPS = 59 if sys.platform == "linux" else None
+_MOST_AT_ONCE = 1024  # bytes that Python's getsockopt asks for
 _IP_PKTINFO = 8 if sys.platform == "linux" else None  # the socket module has no name for it
 _UCRED = struct.Struct("3i")
 _IN_PKTINFO = struct.Struct("=I4s4s")
@@ -65,8 +66,8 @@ def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
     _, uid, gid = _UCRED.unpack(credentials)
     groups = None
     if _SO_PEERGROUPS is not None:
-        with suppress(OSError):  # of a kernel that has it not, or of thousands of groups
-            packed = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+        with suppress(OSError):  # a kernel that has it not, or a user with hundreds of them
+            packed = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_AT_ONCE)
             groups = tuple(each for (each,) in struct.iter_unpack("I", packed))
     return Peer(transport, address, local, uid, gid, groups)
 

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -204,6 +206,42 @@ def test_the_kernel_must_agree(kind: str, transport: str, tmp_path: Path) -> Non
         expected = ",".join(str(each) for each in groups[:16] if each in known)
         if len(groups) <= 16:
             assert call_with(url, SysCredential(uid, gid, groups)) == f"{uid}:{gid}:{expected}"
+
+
+CALLER = """
+import os, sys, rpcserver
+from rpcserver.auth import SysCredential
+from tests.auth.service import WhoClient
+def ask(*claim):
+    who = SysCredential(*claim)
+    with rpcserver.connect(WhoClient, sys.argv[1], timeout=10, credentials=who) as client:
+        return client.who()
+ask(0, os.getegid())  # with all that has to be imported, which the other may not read
+os.setgroups([10, 20, 30]); os.setgid(5); os.setuid(7)
+print(ask(7, 5, (20, 40, 5, 10)), ask(7, 5, (0, 40)))
+"""
+
+
+@pytest.mark.parametrize("transport", ["unix", "unixgram"])
+def test_groups_that_the_kernel_knows_are_left(transport: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("to be somebody else takes root")
+    with ExitStack() as stack:
+        # pytest's directories are their owner's alone.
+        directory = Path(stack.enter_context(TemporaryDirectory()))
+        directory.chmod(0o755)
+        url, _ = stack.enter_context(serving(transport, directory, peer_credentials=True))
+        (directory / "sock").chmod(0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", CALLER, url],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    expected = ["7:5:20,5,10", "7:5:"] if transport == "unix" else ["7:5:5", "7:5:"]
+    assert done.stdout.split() == expected, done.stderr
 
 
 def test_of_itself_it_need_not(tmp_path: Path) -> None:
