@@ -2,14 +2,23 @@
 
 from rpcserver.auth.base import client_flavor, server_flavors
 from rpcserver.auth.none import NoneClient, NoneServer
-from rpcserver.auth.sys import SysClient, SysCredential, SysServer
+from rpcserver.auth.policy import Policy, all_squash, each_call, in_turn, root_squash
+from rpcserver.auth.short import ShortTable
+from rpcserver.auth.sys import ShortServer, SysClient, SysCredential, SysServer
 
 __all__ = [
     "NoneClient",
     "NoneServer",
+    "Policy",
+    "ShortServer",
+    "ShortTable",
     "SysClient",
     "SysCredential",
     "SysServer",
+    "all_squash",
     "client_flavor",
+    "each_call",
+    "in_turn",
+    "root_squash",
     "server_flavors",
 ]

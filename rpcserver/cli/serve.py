@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import rpcserver
+from rpcserver.auth.policy import all_squash, root_squash
 from rpcserver.cli.options import rpcbind_option
 from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
@@ -20,6 +21,8 @@ from rpcserver.servers.server import KINDS
 
 INETD_IDLE_EXIT = 120.0
 """Seconds: what rpcgen -K has by default."""
+
+SQUASHES = {"root": root_squash(), "all": all_squash()}
 
 
 @click.command()
@@ -65,6 +68,22 @@ INETD_IDLE_EXIT = 120.0
     "--privileged-port", is_flag=True, help="Serve only callers whose port is below 1024."
 )
 @click.option(
+    "--squash",
+    type=click.Choice(list(SQUASHES)),
+    help="Serve user and group 0 of AUTH_SYS as nobody, or all users.",
+)
+@click.option(
+    "--peer-credentials",
+    is_flag=True,
+    help="Over UNIX sockets, have AUTH_SYS callers be who the kernel says they are.",
+)
+@click.option(
+    "--short-credentials",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Hand out short credentials (AUTH_SHORT), and know N of them.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -88,6 +107,9 @@ def serve(
     reuse_port: bool,
     allow: tuple[str, ...],
     privileged_port: bool,
+    squash: str | None,
+    peer_credentials: bool,
+    short_credentials: int | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -105,6 +127,12 @@ def serve(
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
+    if squash:
+        settings["sys_policy"] = SQUASHES[squash]
+    if peer_credentials:
+        settings["peer_credentials"] = True
+    if short_credentials:
+        settings["short_credentials"] = short_credentials
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

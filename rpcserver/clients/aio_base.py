@@ -22,7 +22,7 @@ from rpcserver.clients.resending import (
     pauses,
     went_nowhere,
 )
-from rpcserver.errors import AuthError, CallError, NotReached, RecordError, TimedOut
+from rpcserver.errors import CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
@@ -85,16 +85,14 @@ class AsyncChannel(ABC):
 
         The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
-        engine = self._engine
         pending = self.make(version, procedure, arguments, resend, lenient, oneway)
         seconds = self.timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
                 await self._call(pending, connect_timeout)
-                error = pending.error
-                if isinstance(error, AuthError) and engine.flavor.refused(error.stat):
-                    pending = self.make(version, procedure, arguments, resend, lenient, oneway)
-                    await self._call(pending, connect_timeout)
+                if pending.error is not None and (again := self.renewed(pending)):
+                    await self._call(again, connect_timeout)
+                    return again.result()
                 return pending.result()
         except TimeoutError as error:
             if isinstance(error, CallError):
@@ -160,6 +158,10 @@ class AsyncChannel(ABC):
         pending = self._engine.make(version, procedure, arguments, resend, lenient, oneway)
         self._check(pending)
         return pending
+
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """A call whose credential was refused, made anew if there is a better one."""
+        return self._engine.renewed(pending)
 
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""

@@ -11,7 +11,7 @@ from rpcserver.clients.batch import Batch
 from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import FIRST_BACK_OFF, LAST_BACK_OFF, pauses, went_nowhere
 from rpcserver.clients.shared import SharedConnection
-from rpcserver.errors import AuthError, NotReached, TimedOut
+from rpcserver.errors import NotReached, TimedOut
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.version import Procedure, Version
@@ -59,16 +59,12 @@ class BlockingChannel(SharedConnection):
         arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        refused = False
-        while True:
-            pending = self.make(version, procedure, arguments, resend, lenient, oneway)
-            self.exchange((pending,), deadline, connect_timeout)
-            error = pending.error
-            if refused or not isinstance(error, AuthError):
-                return pending.result()
-            refused = True
-            if not self._engine.flavor.refused(error.stat):
-                return pending.result()
+        pending = self.make(version, procedure, arguments, resend, lenient, oneway)
+        self.exchange((pending,), deadline, connect_timeout)
+        if pending.error is not None and (again := self.renewed(pending)):
+            self.exchange((again,), deadline, connect_timeout)
+            return again.result()
+        return pending.result()
 
     def batch(self, timeout: float | None = None) -> Batch:
         """Calls that are sent together when ``with`` is left, which waits for all replies.
@@ -110,6 +106,11 @@ class BlockingChannel(SharedConnection):
         """A call for ``exchange``. Raises ``XdrError`` and ``UsageError`` as ``call`` does."""
         with self._lock:
             return self._engine.make(version, procedure, arguments, resend, lenient, oneway)
+
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """A call whose credential was refused, made anew if there is a better one."""
+        with self._lock:
+            return self._engine.renewed(pending)
 
     def _try(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None

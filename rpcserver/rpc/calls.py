@@ -19,9 +19,16 @@ from rpcserver.errors import (
     XdrError,
 )
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import ClientFlavor, after_header
+from rpcserver.rpc.flavor import AUTH_NONE, ClientFlavor, after_header
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, is_call, parse_reply
-from rpcserver.rpc.pending import PendingCall, Way, begin_call, settle_record, settle_stream
+from rpcserver.rpc.pending import (
+    PendingCall,
+    ProtectedCall,
+    Way,
+    begin_call,
+    settle_record,
+    settle_stream,
+)
 from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Procedure, Version
 
@@ -52,7 +59,7 @@ class ClientEngine:
         self._xid = first_xid
         self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
-        self._ways: dict[tuple[type[Version], Procedure[Any]], Way] = {}
+        self._ways: dict[tuple[type[Version], Procedure[Any], bool], Way] = {}
 
     @property
     def idle(self) -> bool:
@@ -67,14 +74,16 @@ class ClientEngine:
         *,
         resend: bool = False,
         lenient: bool = False,
+        oneway: bool = False,
         flavor: ClientFlavor | None = None,
     ) -> PendingCall:
         """Encode a call, with the credential of ``flavor`` if given, and wait for its reply.
 
         Raises ``XdrError`` for arguments that the procedure does not take.
         """
-        pending = self.make(version, procedure, arguments, resend, lenient, False, flavor)
-        self._pending[pending.xid] = pending
+        pending = self.make(version, procedure, arguments, resend, lenient, oneway, flavor)
+        if not oneway:
+            self._pending[pending.xid] = pending
         return pending
 
     def make(
@@ -89,9 +98,9 @@ class ClientEngine:
     ) -> PendingCall:
         """The same for a call that is not sent yet: ``wait`` for it when it is."""
         flavor = flavor or self.flavor
-        way = self._ways.get((version, procedure))
+        way = self._ways.get((version, procedure, oneway))
         if way is None or way.flavor is not flavor:
-            way = self._way(version, procedure, flavor)
+            way = self._way(version, procedure, flavor, oneway)
         xid = (self._xid + 1) & 0xFFFF_FFFF
         try:
             if way.head is not None:
@@ -99,7 +108,8 @@ class ClientEngine:
             else:
                 encoded = way.arguments.pack(arguments)
                 message, opened = flavor.protect(_header(xid, version, procedure), encoded)
-                pending = PendingCall(xid, procedure, message, opened, resend, lenient, oneway)
+                pending = ProtectedCall(xid, procedure, message, opened, resend, lenient, oneway)
+                pending.arguments = encoded
         except XdrError as error:
             raise error.within("args") from None
         self._xid = xid
@@ -107,14 +117,39 @@ class ClientEngine:
             self.lenient = True
         return pending
 
-    def _way(self, version: type[Version], procedure: Procedure[Any], flavor: ClientFlavor) -> Way:
-        fixed = after_header(flavor)
-        head = None if fixed is None else bytes(4) + _header(0, version, procedure) + fixed
-        way = Way(flavor, procedure, head, procedure.arguments_codec, procedure.result_codec)
+    def _way(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        flavor: ClientFlavor,
+        oneway: bool = False,
+    ) -> Way:
+        head = open_reply = None
+        if fixed := after_header(flavor, oneway):
+            credential, open_reply = fixed
+            head = bytes(4) + _header(0, version, procedure) + credential
+        codecs = procedure.arguments_codec, procedure.result_codec
+        way = Way(flavor, procedure, head, *codecs, open_reply)
         if len(self._ways) >= _MAX_WAYS:
             self._ways.clear()
-        self._ways[version, procedure] = way
+        self._ways[version, procedure, oneway] = way
         return way
+
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """The same call with a better credential, if the server refused the one that it had, and
+        the flavor has one."""
+        error, flavor = pending.error, self.flavor
+        if not (isinstance(error, AuthError) and flavor.refused(error.stat)):
+            return None
+        self._ways.clear()
+        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
+        header = xid.to_bytes(4) + pending.message[4 : CALL_HEADER.size]
+        arguments, kind = pending.arguments, type(pending)
+        message, opened = flavor.protect(header, arguments)
+        again = kind(xid, pending.procedure, message, opened, pending.resend, pending.lenient)
+        if isinstance(again, ProtectedCall):
+            again.arguments = arguments
+        return again
 
     def take(self, reader: RecordReader, made: Callable[[bytes], object]) -> list[PendingCall]:
         """Give the replies that ``reader`` has to their calls, which are then done, and return
@@ -154,7 +189,7 @@ class ClientEngine:
             return None
         pending = self._pending.pop(reply.xid, None)
         if pending is not None:
-            _settle(pending, reply)
+            self._settle(pending, reply)
         return pending
 
     def receive_unmarked(self, fragments: bytes) -> PendingCall | None:
@@ -169,12 +204,20 @@ class ClientEngine:
             return None
         if reply is None:
             return None
-        _settle(pending, reply)
+        self._settle(pending, reply)
         if isinstance(pending.error, BadReply):  # the rest is still to come
             pending.reset()
             return None
         del self._pending[pending.xid]
         return pending
+
+    def _settle(self, pending: PendingCall, reply: ReplyMessage) -> None:
+        if reply.body is not None:
+            pending.fail(_refused(reply.body))
+            return
+        pending.settle(reply.verifier, reply.record[reply.start :])
+        if reply.verifier.flavor != AUTH_NONE and not isinstance(pending, ProtectedCall):
+            self._ways.clear()  # the flavor may have been handed out something
 
     def wait(self, calls: Iterable[PendingCall]) -> None:
         """Wait for the replies to calls that are sent, or sent once more, whatever became of
@@ -205,13 +248,6 @@ class ClientEngine:
 
 def _header(xid: int, version: type[Version], procedure: Procedure[Any]) -> bytes:
     return CALL_HEADER.pack(xid, _CALL, RPC_VERSION, version._prog, version._vers, procedure.number)
-
-
-def _settle(pending: PendingCall, reply: ReplyMessage) -> None:
-    if reply.body is not None:
-        pending.fail(_refused(reply.body))
-    else:
-        pending.settle(reply.verifier, reply.record[reply.start :])
 
 
 def _refused(body: rpc_msg.ReplyBody) -> CallError:

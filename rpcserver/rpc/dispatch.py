@@ -30,6 +30,7 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
+from rpcserver.rpc.demands import Demand, demands_of
 from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
@@ -102,6 +103,8 @@ class ServerEngine:
             entry = self._entries.get((call.prog, call.vers, call.proc))
             if entry is None:
                 raise self._unavailable(call)
+            for demand in entry.demands:
+                demand.check(call.credential.flavor, accepted, connection)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
@@ -319,11 +322,12 @@ class _Entry(NamedTuple):
     oneway: bool = False
     asynchronous: bool = False
     buffers: bool = False
+    demands: tuple[Demand, ...] = ()
 
     @property
     def special(self) -> bool:
         """Whether its calls are never plain."""
-        return self.blocking or self.asynchronous or self.buffers
+        return self.blocking or self.asynchronous or self.buffers or bool(self.demands)
 
 
 _Table = dict[int, _Entry]
@@ -360,5 +364,6 @@ def _table(service: Service, version: type[Version]) -> _Table:
             getattr(method, "_oneway", False),
             inspect.iscoroutinefunction(method),
             buffers or getattr(method, "_buffers", False),
+            demands_of(service, procedure.method, procedure.number),
         )
     return table

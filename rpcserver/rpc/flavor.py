@@ -28,6 +28,12 @@ class Auth(NamedTuple):
 
 NO_AUTH = Auth(AUTH_NONE, b"")
 
+OpenReply = Callable[[Auth, bytes], bytes]
+"""What gets a reply's verifier and results, and returns the plain results"""
+
+AfterHeader = tuple[bytes, OpenReply | None]
+"""Credential and verifier, and what opens a reply that has a verifier, if anything does"""
+
 
 @dataclass(slots=True)
 class Accepted:
@@ -35,7 +41,9 @@ class Accepted:
 
     ``credential`` becomes ``call.credential``. The plain arguments are ``data`` from ``start``
     on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
-    ``lasting``: over the same connection the same bytes have the same outcome.
+    ``lasting``: over the same connection the same bytes have the same outcome. ``service`` is
+    what RPCSEC_GSS did for the call: ``"none"``, ``"integrity"``, ``"privacy"``; ``None`` for the
+    other flavors.
     """
 
     credential: Any
@@ -44,6 +52,7 @@ class Accepted:
     verifier: Auth = NO_AUTH
     wrap: Callable[[bytes], bytes] | None = None
     lasting: bool = False
+    service: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,12 +93,15 @@ class ClientFlavor(Protocol):
         ...
 
 
-def after_header(flavor: ClientFlavor) -> bytes | None:
-    """What ``flavor`` puts between the header and the arguments of every call, if that is all it
-    does: then nobody need ask it for each. The class that has its ``protect`` says so, with a
-    method ``after_header``."""
+def after_header(flavor: ClientFlavor, oneway: bool = False) -> AfterHeader | None:
+    """What ``flavor`` puts between the header and the arguments of every call (``oneway``: that
+    nobody answers), if that is all it does: then nobody need ask it for each.
+
+    The class that has its ``protect`` says so, with a method ``after_header``. It is asked again
+    after each reply with a verifier, and after each refusal.
+    """
     for cls in type(flavor).__mro__:
         if "protect" in vars(cls):
-            fixed: Callable[[Any], bytes] | None = vars(cls).get("after_header")
-            return None if fixed is None else fixed(flavor)
+            fixed: Callable[[Any, bool], AfterHeader] | None = vars(cls).get("after_header")
+            return None if fixed is None else fixed(flavor, oneway)
     return None

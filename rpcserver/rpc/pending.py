@@ -8,17 +8,14 @@ codec has the same in C; a test holds the two equal.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rpcserver.errors import AuthError, BadReply, CallError, GarbageArgs, NotReached, XdrError
-from rpcserver.rpc.flavor import Auth, ClientFlavor
+from rpcserver.rpc.flavor import Auth, ClientFlavor, OpenReply
+from rpcserver.rpc.message import parse_call
 from rpcserver.rpc.record import MAX_FRAGMENT, frame, mark_of
 from rpcserver.rpc.version import Procedure
 from rpcserver.xdr.codec import NATIVE, Codec
-
-OpenReply = Callable[[Auth, bytes], bytes]
-"""What gets a reply's verifier and results, and returns the plain results"""
 
 _LAST = 0x8000_0000
 _MARK_AND_XID = struct.Struct(">2I")
@@ -28,18 +25,21 @@ _REPLY = 24  # bytes of a plain reply before its results
 
 class Way(NamedTuple):
     """How one procedure is called with one flavor. ``head``: the message up to its arguments, with
-    room for mark and xid; ``None`` if the flavor has to see each call."""
+    room for mark and xid; ``None`` if the flavor has to see each call. ``open_reply``: what opens
+    replies that have a verifier."""
 
     flavor: ClientFlavor
     procedure: Procedure[Any]
     head: bytes | None
     arguments: Codec
     results: Codec
+    open_reply: OpenReply | None
 
 
 class PythonPending:
     """What ``PendingCall`` holds. ``framed`` is the message as it goes on a stream, in one
-    fragment; ``open_reply`` is ``None`` if nothing protects the reply."""
+    fragment; ``open_reply`` gets replies with a verifier, if anything does, and those of a
+    ``ProtectedCall``."""
 
     __slots__ = (
         "done",
@@ -98,6 +98,13 @@ class PendingCall(Pending):
     __slots__ = ()
 
     @property
+    def arguments(self) -> bytes:
+        """The encoded arguments, which nothing protects."""
+        message = self.message
+        call = parse_call(message)
+        return message[call.start :] if call is not None else b""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection went away before a reply came."""
         return isinstance(self.error, NotReached)
@@ -145,6 +152,14 @@ class PendingCall(Pending):
             self.error = error
 
 
+class ProtectedCall(PendingCall):
+    """A call whose flavor has to see it, and its reply. ``arguments``: encoded, as they were."""
+
+    __slots__ = ("arguments",)
+
+    arguments: bytes
+
+
 def framed(pending: PythonPending) -> bytes:
     """The call as it goes on a stream, in several fragments if it is too large for one."""
     one: bytes = pending.framed
@@ -167,7 +182,7 @@ def python_begin_call(
     assert way.head is not None
     encoded = way.arguments.pack(arguments)
     message = b"".join((xid.to_bytes(4), way.head[8:], encoded))
-    return cls(xid, way.procedure, message, None, resend, lenient, oneway)
+    return cls(xid, way.procedure, message, way.open_reply, resend, lenient, oneway)
 
 
 def python_settle_stream(
@@ -211,7 +226,7 @@ def python_settle_record(waiting: dict[int, PendingCall], record: bytes) -> Pend
 
 
 def _settle(pending: PendingCall, record: bytes) -> bool:
-    if pending.open_reply is not None or pending.lenient:
+    if pending.lenient or isinstance(pending, ProtectedCall):
         return False
     try:
         pending.value = pending.procedure.result_codec.unpack_whole(record[_REPLY:])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rpcserver.servers.access import AccessMixIn
+    from rpcserver.servers.auth import SysMixIn
     from rpcserver.servers.blocking import ForkingTCPServer as ForkingTCPServer
     from rpcserver.servers.blocking import ForkingUDPServer as ForkingUDPServer
     from rpcserver.servers.blocking import ForkingUnixDatagramServer as ForkingUnixDatagramServer
@@ -42,6 +43,7 @@ __all__ = [
     "MultiplexingUnixStreamServer",
     "MultiplexingVsockServer",
     "Stats",
+    "SysMixIn",
     "TCPServer",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
@@ -70,6 +72,7 @@ _HOMES = {
     "MultiplexingUnixStreamServer": "rpcserver.servers.multiplex",
     "MultiplexingVsockServer": "rpcserver.servers.multiplex",
     "Stats": "rpcserver.servers.stats",
+    "SysMixIn": "rpcserver.servers.auth",
     "TCPServer": "rpcserver.servers.blocking",
     "ThreadingTCPServer": "rpcserver.servers.blocking",
     "ThreadingUDPServer": "rpcserver.servers.blocking",

@@ -129,8 +129,7 @@ class _DatagramServer(RpcServer):
 
     def peer_of(self, request: Datagram, client_address: Any) -> Peer:
         local = sockets.destination(request.ancillary, self.server_address)
-        uid = sockets.sender(request.ancillary)
-        return Peer(self.transport, client_address, local, uid)
+        return Peer(self.transport, client_address, local, *sockets.sender(request.ancillary))
 
     def send_reply(self, reply: bytes, ancillary: sockets.Ancillary, client_address: Any) -> None:
         """Send a reply from the address that the call came to."""

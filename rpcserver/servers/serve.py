@@ -63,7 +63,8 @@ def serve(
     ``settings`` are class variables of the server classes: ``max_connections=100``,
     ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``;
     ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
-    connections that wait in its queue are lost.
+    connections that wait in its queue are lost. ``sys_policy``, ``peer_credentials`` and
+    ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
 
     Raises ``UsageError`` for an address that is taken, a service that is none, a method with the
     wrong arguments, an unknown setting, and a version that a living server has registered.

@@ -16,6 +16,7 @@ from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.servers import inherited
 from rpcserver.servers.access import AccessMixIn
+from rpcserver.servers.auth import SysMixIn
 from rpcserver.servers.executor import Methods
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
@@ -33,6 +34,9 @@ _CLASSES = {
     "unixgram": "UnixDatagramServer",
     "vsock": "VsockServer",
 }
+_MIXINS = (AccessMixIn, SysMixIn)
+"""Each is there if one of its settings is"""
+
 KINDS: dict[str, dict[str, Any]] = {
     kind: {
         transport: getattr(servers, f"{prefix}{name}")
@@ -256,7 +260,7 @@ def endpoint_of(listener: Any) -> Endpoint:
 
 def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
     """The server classes with other values for their class variables, where they have them."""
-    mixins = (AccessMixIn,) if {"access", "program_access"} & settings.keys() else ()
+    mixins = tuple(each for each in _MIXINS if settings.keys() & vars(each).keys())
     made = {}
     for transport, base in classes.items():
         bases = (*mixins, base)
