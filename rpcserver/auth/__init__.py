@@ -3,6 +3,8 @@
 from rpcserver.auth.base import client_flavor, server_flavors
 from rpcserver.auth.none import NoneClient, NoneServer
 from rpcserver.auth.sys import SysClient, SysCredential, SysServer
+from rpcserver.auth.tls_peer import TlsCredential, TlsInfo
+from rpcserver.auth.tls_settings import TlsClient
 
 __all__ = [
     "NoneClient",
@@ -10,6 +12,9 @@ __all__ = [
     "SysClient",
     "SysCredential",
     "SysServer",
+    "TlsClient",
+    "TlsCredential",
+    "TlsInfo",
     "client_flavor",
     "server_flavors",
 ]

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
@@ -39,6 +39,9 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
+
+if TYPE_CHECKING:
+    from rpcserver.clients.tls_socket import TlsSocket
 
 MAX_IN_FLIGHT = 1024
 """Calls of a channel that wait for their replies; the next one waits for one of them. A server
@@ -214,7 +217,7 @@ class AsyncChannel(ABC):
             if self.endpoint.stream or not (pending.resend and pending.damaged):
                 return
 
-    async def _connected(self, timeout: float) -> socket.socket:
+    async def _connected(self, timeout: float) -> socket.socket | TlsSocket:
         # In a thread: a name's addresses are asked for, and tried one after the other.
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._opener.open, timeout)
@@ -281,7 +284,7 @@ class AsyncChannel(ABC):
         await answered
 
     @abstractmethod
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         """The transport over a connected socket."""
 
     @abstractmethod
@@ -294,13 +297,26 @@ class AsyncStreamChannel(AsyncChannel):
 
     max_record = MAX_RECORD
 
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         self._writable = asyncio.Event()
         self._writable.set()
+        reader = RecordReader(self.max_record)
+        if not isinstance(sock, socket.socket):  # the opener has started TLS
+            return await self._wrap_tls(loop, sock, reader)
         transport, _ = await loop.create_connection(
-            lambda: Records(self, self._writable, RecordReader(self.max_record)), sock=sock
+            lambda: Records(self, self._writable, reader), sock=sock
         )
         return transport
+
+    async def _wrap_tls(
+        self, loop: asyncio.AbstractEventLoop, wire: TlsSocket, reader: RecordReader
+    ) -> Any:
+        from rpcserver.clients.aio_tls import TlsRecords
+
+        _, records = await loop.create_connection(
+            lambda: TlsRecords(self, self._writable, reader, wire.session), sock=wire.sock
+        )
+        return records
 
     async def _send(self, transport: Any, message: bytes) -> None:
         await self._writable.wait()  # whoever is cancelled here has sent nothing yet
@@ -313,7 +329,7 @@ class AsyncDatagramChannel(AsyncChannel):
     A procedure may so run more than once. Only the address that was asked is listened to.
     """
 
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(self), sock=sock)
         return transport
 
@@ -330,7 +346,7 @@ class AsyncDatagramChannel(AsyncChannel):
         transport.sendto(message)
 
 
-def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:
+def _close_unwanted(opening: asyncio.Future[socket.socket | TlsSocket]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 

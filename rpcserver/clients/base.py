@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.clients.batch import Batch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
@@ -32,6 +32,9 @@ from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
+
+if TYPE_CHECKING:
+    from rpcserver.clients.tls_socket import TlsSocket
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
@@ -56,7 +59,7 @@ class BlockingChannel:
         self._sending = threading.Lock()
         self._reading = False
         self._closed = False
-        self._socket: socket.socket | None = None
+        self._socket: socket.socket | TlsSocket | None = None
         self._calls_back: deque[bytes] = deque()
         self._answer: Callable[[bytes], bytes | None] = refuse_call
         self._answering: threading.Thread | None = None
@@ -261,7 +264,7 @@ class BlockingChannel:
             self._drop(failure, self._socket)
         return False
 
-    def _drop(self, failure: CallError, sock: socket.socket | None) -> None:
+    def _drop(self, failure: CallError, sock: socket.socket | TlsSocket | None) -> None:
         """``sock`` is of no use any more. Nothing happens if another one has taken its place."""
         with self._changed:
             if sock is not self._socket:
@@ -358,7 +361,7 @@ class BlockingChannel:
 
     # --- what differs -------------------------------------------------------------------------
 
-    def _opened(self, sock: socket.socket) -> None:
+    def _opened(self, sock: socket.socket | TlsSocket) -> None:
         """There is a new connection."""
 
     def _received_all(self) -> None:
@@ -371,13 +374,15 @@ class BlockingChannel:
     def _write(self, messages: Sequence[bytes], deadline: float) -> None:
         raise NotImplementedError
 
-    def _read(self, sock: socket.socket) -> Iterable[bytes]:
+    def _read(self, sock: socket.socket | TlsSocket) -> Iterable[bytes]:
         raise NotImplementedError
 
 
-def ready(sock: socket.socket, event: int, until: float) -> int:
+def ready(sock: socket.socket | TlsSocket, event: int, until: float) -> int:
     """What the socket is ready for before ``until``, 0 for nothing. Raises ``OSError`` if it was
     closed."""
+    if event & select.POLLIN and getattr(sock, "pending", False):
+        return select.POLLIN
     poll = select.poll()
     try:
         poll.register(sock, event)

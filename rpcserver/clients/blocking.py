@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
@@ -19,6 +20,9 @@ from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpcbind.netid import Endpoint
 
+if TYPE_CHECKING:
+    from rpcserver.clients.tls_socket import TlsSocket
+
 _READ_SIZE = 64 << 10
 _WINDOW = 8  # datagrams at once: the queue of a UNIX socket has room for ten
 _DATAGRAM_SIZE = 256 << 10  # of UNIX datagrams; UDP has 64 KiB
@@ -30,7 +34,7 @@ class StreamChannel(BlockingChannel):
 
     max_record = MAX_RECORD
 
-    def _opened(self, sock: socket.socket) -> None:
+    def _opened(self, sock: socket.socket | TlsSocket) -> None:
         self._stream = sock, RecordReader(self.max_record)
         self._looks = 0
 
@@ -51,7 +55,7 @@ class StreamChannel(BlockingChannel):
                     raise OSError("the server reads nothing") from None
                 self._await_room(sock, deadline)
 
-    def _await_room(self, sock: socket.socket, deadline: float) -> None:
+    def _await_room(self, sock: socket.socket | TlsSocket, deadline: float) -> None:
         """Until the socket takes more, or perhaps. The server may wait for its replies to be
         read, so if nobody does, it is done here."""
         with self._changed:
@@ -60,7 +64,7 @@ class StreamChannel(BlockingChannel):
                 return
         ready(sock, select.POLLOUT, min(deadline, time.monotonic() + _LOOK))
 
-    def _read(self, sock: socket.socket) -> Iterable[bytes]:
+    def _read(self, sock: socket.socket | TlsSocket) -> Iterable[bytes]:
         current, reader = self._stream
         if current is not sock:
             raise OSError("the connection is gone")
@@ -116,7 +120,7 @@ class DatagramChannel(BlockingChannel):
             with suppress(BlockingIOError):  # as good as lost on the way
                 sock.send(message)
 
-    def _read(self, sock: socket.socket) -> Iterable[bytes]:
+    def _read(self, sock: socket.socket | TlsSocket) -> Iterable[bytes]:
         try:
             return (sock.recv(_DATAGRAM_SIZE),)
         except BlockingIOError:

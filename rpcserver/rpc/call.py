@@ -40,14 +40,15 @@ class Connection:
     """The connection that a call came over; ``state`` is the service's own, for as long as it
     lasts.
 
-    ``way_back`` makes the channel of the server's calls over it, ``way_back(True)`` that of
-    asyncio's clients.
+    ``tls`` is what is known about its TLS, ``None`` without. ``way_back`` makes the channel of
+    the server's calls over it, ``way_back(True)`` that of asyncio's clients.
     """
 
-    __slots__ = ("_hooks", "_way_back", "state")
+    __slots__ = ("_hooks", "_way_back", "state", "tls")
 
     def __init__(self, way_back: Callable[[bool], Channel] | None = None) -> None:
         self.state: dict[Any, Any] = {}
+        self.tls: Any = None
         self._way_back = way_back
         self._hooks: list[Callable[[], object]] | None = []
 

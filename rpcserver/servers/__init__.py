@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from rpcserver.servers.multiplex_udp import MultiplexingUDPServer
     from rpcserver.servers.stats import Stats
+    from rpcserver.servers.tls import TLSMixIn
 
 __all__ = [
     "AccessMixIn",
@@ -43,6 +44,7 @@ __all__ = [
     "MultiplexingVsockServer",
     "Stats",
     "TCPServer",
+    "TLSMixIn",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
@@ -71,6 +73,7 @@ _HOMES = {
     "MultiplexingVsockServer": "rpcserver.servers.multiplex",
     "Stats": "rpcserver.servers.stats",
     "TCPServer": "rpcserver.servers.blocking",
+    "TLSMixIn": "rpcserver.servers.tls",
     "ThreadingTCPServer": "rpcserver.servers.blocking",
     "ThreadingUDPServer": "rpcserver.servers.blocking",
     "ThreadingUnixDatagramServer": "rpcserver.servers.blocking",

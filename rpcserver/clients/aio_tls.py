@@ -1,0 +1,72 @@
+"""TLS between asyncio's transport and the records of a channel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rpcserver.auth.tls_session import Session
+from rpcserver.clients.aio_protocols import Records
+from rpcserver.clients.resending import not_reached
+from rpcserver.errors import TlsError
+from rpcserver.rpc.record import RecordReader
+
+if TYPE_CHECKING:
+    from rpcserver.clients.aio import AsyncChannel
+
+_FEED = 32 << 10  # bytes that the session is given at once
+
+
+class TlsRecords(Records):
+    """``Records`` of a connection on which TLS has started; to the channel it is the transport,
+    too: what it writes is encrypted."""
+
+    def __init__(
+        self,
+        channel: AsyncChannel,
+        writable: asyncio.Event,
+        reader: RecordReader,
+        session: Session,
+    ) -> None:
+        super().__init__(channel, writable, reader)
+        self._session = session
+        self._under: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._under, self._transport = transport, self
+        asyncio.get_running_loop().call_soon(self.data_received, b"")  # came with the handshake
+
+    def data_received(self, data: bytes) -> None:
+        session, view = self._session, memoryview(data)
+        try:
+            while True:
+                session.feed(view[:_FEED])
+                view = view[_FEED:]
+                if content := session.read():
+                    super().data_received(content)
+                self._flush()
+                if not view:
+                    break
+        except TlsError as error:
+            self._flush()
+            self._channel.lost(self, not_reached(self._channel.endpoint, error))
+        if session.ended and not self._under.is_closing():
+            self._under.abort()
+
+    def write(self, data: bytes) -> None:
+        """As a transport has it."""
+        if not self._under.is_closing():
+            self._session.write(data)
+            self._flush()
+
+    def abort(self) -> None:
+        """As a transport has it, and before that the end of TLS."""
+        if not self._under.is_closing():
+            self._session.goodbye()
+            self._flush()
+            # What the kernel has taken is sent; what it has not, nobody waits for.
+            self._under.abort()
+
+    def _flush(self) -> None:
+        if (more := self._session.outgoing()) and not self._under.is_closing():
+            self._under.write(more)
