@@ -314,7 +314,7 @@ class AsyncStreamChannel(AsyncChannel):
         from rpcserver.clients.aio_tls import TlsRecords
 
         _, records = await loop.create_connection(
-            lambda: TlsRecords(self, self._writable, reader, wire.session), sock=wire.sock
+            lambda: TlsRecords(self, self._writable, reader, wire), sock=wire.sock
         )
         return records
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rpcserver.auth.tls_session import Session
 from rpcserver.clients.aio_protocols import Records
 from rpcserver.clients.resending import not_reached
 from rpcserver.errors import TlsError
@@ -13,6 +12,7 @@ from rpcserver.rpc.record import RecordReader
 
 if TYPE_CHECKING:
     from rpcserver.clients.aio import AsyncChannel
+    from rpcserver.clients.tls_socket import TlsSocket
 
 _FEED = 32 << 10  # bytes that the session is given at once
 
@@ -26,10 +26,11 @@ class TlsRecords(Records):
         channel: AsyncChannel,
         writable: asyncio.Event,
         reader: RecordReader,
-        session: Session,
+        wire: TlsSocket,
     ) -> None:
         super().__init__(channel, writable, reader)
-        self._session = session
+        self._wire = wire
+        self._session = wire.session
         self._under: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -52,6 +53,16 @@ class TlsRecords(Records):
             self._channel.lost(self, not_reached(self._channel.endpoint, error))
         if session.ended and not self._under.is_closing():
             self._under.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            try:
+                self._wire.look_why()  # its socket is still open
+            except OSError as error:
+                exc = error
+        if isinstance(exc, TlsError):
+            self._channel.lost(self, not_reached(self._channel.endpoint, exc))
+        super().connection_lost(exc)
 
     def write(self, data: bytes) -> None:
         """As a transport has it."""

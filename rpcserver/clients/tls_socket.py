@@ -133,7 +133,7 @@ class TlsSocket:
             except BlockingIOError:
                 raise
             except OSError:
-                self._look_why()
+                self.look_why()
                 raise
 
     def _send(self, data: Any) -> int:
@@ -147,8 +147,9 @@ class TlsSocket:
         accepted, self._accepted = self._accepted, 0
         return accepted
 
-    def _look_why(self) -> None:
-        """The connection is broken: the other side may have said why. Raises ``TlsError``."""
+    def look_why(self) -> None:
+        """The connection is broken: the other side may have said why. Raises ``TlsError`` if it
+        has, and perhaps ``OSError``."""
         with suppress(BlockingIOError):
             while data := self.sock.recv(_READ_SIZE):
                 self.session.feed(data)

@@ -346,6 +346,6 @@ def test_settings_that_make_no_sense(certs: Certs, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="datagrams"):
         with served("select", listen="udp://127.0.0.1:0", tls_cert=certs.server):
             pass
+    made: Any = type("Wrong", (TLSMixIn, servers.UDPServer), {"tls_cert": certs.server})
     with pytest.raises(UsageError, match="datagrams"):
-        made: Any = type("Wrong", (TLSMixIn, servers.UDPServer), {"tls_cert": certs.server})
         made(("127.0.0.1", 0), [Who()])
