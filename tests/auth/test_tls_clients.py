@@ -92,7 +92,7 @@ def test_certificates_that_are_refused(echo: Echo, mode: str, certs: Certs) -> N
     ):
         with foreign(peers.context(cert)) as server:
             refuses(echo, wanted, server, tls=mode, tls_ca=ca)
-            until("the server's own word", lambda: server.errors)  # noqa: B023
+            until("the server's own word", lambda: server.errors)
 
 
 @both
