@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import rpcserver
-from rpcserver.cli.options import rpcbind_option
+from rpcserver.cli.options import rpcbind_option, tls_server_options
 from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
@@ -75,6 +75,7 @@ INETD_IDLE_EXIT = 120.0
     metavar="SECONDS",
     help="End after that time without a request. With --inetd, by default 120.",
 )
+@tls_server_options
 @rpcbind_option
 @click.option("--replace", is_flag=True, help="Take the place of what is registered already.")
 def serve(
@@ -92,6 +93,7 @@ def serve(
     idle_exit: float | None,
     rpcbind: str | None,
     replace: bool,
+    **tls: str | None,
 ) -> None:
     """Run services until SIGTERM or SIGINT.
 
@@ -105,6 +107,7 @@ def serve(
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
+    settings |= {name: value for name, value in tls.items() if value is not None}
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

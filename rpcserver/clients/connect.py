@@ -106,8 +106,12 @@ def ping(
     vers: int,
     timeout: float = PING_TIMEOUT,
     tls: TlsClient | None = None,
+    host: str | None = None,
 ) -> None:
-    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not."""
+    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not.
+
+    ``host``: what the user called it, if that is not in ``place``.
+    """
     from rpcserver.clients.blocking import open_channel
     from rpcserver.clients.finding import tls_starter
     from rpcserver.clients.opening import Opener
@@ -116,7 +120,7 @@ def ping(
     class Asked(Version, prog=prog, vers=vers):
         pass
 
-    starter = None if tls is None else tls_starter(tls, place, Asked)
+    starter = None if tls is None else tls_starter(tls, place, Asked, host)
     channel = open_channel(Opener(place, tls=starter), timeout=timeout)
     try:
         channel.call(Asked, NULL, ())
