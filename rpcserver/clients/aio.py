@@ -41,6 +41,7 @@ from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
 
 if TYPE_CHECKING:
+    from rpcserver.auth.tls_peer import TlsInfo
     from rpcserver.clients.tls_socket import TlsSocket
 
 MAX_IN_FLIGHT = 1024
@@ -84,6 +85,12 @@ class AsyncChannel(ABC):
     def endpoint(self) -> Endpoint:
         """Where the service is, as far as is known."""
         return self._opener.endpoint
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What is known of the TLS of the connection, if it is open and has any."""
+        session = getattr(self._transport, "session", None)
+        return None if session is None else session.info
 
     async def call(
         self,

@@ -30,7 +30,7 @@ class TlsRecords(Records):
     ) -> None:
         super().__init__(channel, writable, reader)
         self._wire = wire
-        self._session = wire.session
+        self.session = wire.session
         self._under: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -38,7 +38,7 @@ class TlsRecords(Records):
         asyncio.get_running_loop().call_soon(self.data_received, b"")  # came with the handshake
 
     def data_received(self, data: bytes) -> None:
-        session, view = self._session, memoryview(data)
+        session, view = self.session, memoryview(data)
         try:
             while True:
                 session.feed(view[:_FEED])
@@ -67,17 +67,17 @@ class TlsRecords(Records):
     def write(self, data: bytes) -> None:
         """As a transport has it."""
         if not self._under.is_closing():
-            self._session.write(data)
+            self.session.write(data)
             self._flush()
 
     def abort(self) -> None:
         """As a transport has it, and before that the end of TLS."""
         if not self._under.is_closing():
-            self._session.goodbye()
+            self.session.goodbye()
             self._flush()
             # What the kernel has taken is sent; what it has not, nobody waits for.
             self._under.abort()
 
     def _flush(self) -> None:
-        if (more := self._session.outgoing()) and not self._under.is_closing():
+        if (more := self.session.outgoing()) and not self._under.is_closing():
             self._under.write(more)

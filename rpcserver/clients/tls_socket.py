@@ -110,19 +110,27 @@ class TlsSocket:
             return count
 
     def _read(self, room: memoryview) -> int:
-        session = self.session
+        session, filled, full = self.session, 0, True
         while True:
             try:
-                count = session.read_into(room)
+                filled += session.read_into(room[filled:])
             except TlsError:
                 self._tell_why()
                 raise
             self._flush()  # answers of TLS's own
-            if count or session.ended:
-                return count
-            data = self.sock.recv(_READ_SIZE)
+            if session.ended or filled == len(room) or (filled and not full):
+                return filled
+            try:
+                data = self.sock.recv(_READ_SIZE)
+            except BlockingIOError:
+                if filled:
+                    return filled
+                raise
             if not data:
+                if filled:
+                    return filled  # and the next time there is nothing again
                 raise CutOffError("the connection was closed without an end of TLS")
+            full = len(data) == _READ_SIZE
             session.feed(data)
 
     def send(self, data: Any) -> int:

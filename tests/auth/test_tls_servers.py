@@ -88,7 +88,8 @@ def test_a_client_certificate_is_the_credential(kind: str, certs: Certs) -> None
 @every_kind
 def test_required(kind: str, certs: Certs) -> None:
     with served(kind, tls_cert=certs.server) as server, wire.Stream(address(server)) as stream:
-        for call in (null(), null(proc=1), null(1, body=wire.auth_sys()), null(99)):
+        undecoded = wire.frame(wire.call(PROG, 1, 2, b"no arguments"))
+        for call in (null(), null(proc=1), null(1, body=wire.auth_sys()), null(99), undecoded):
             stream.send(call * 2)
             for _ in range(2):
                 assert wire.parse_reply(stream.read_record()).auth_stat == AUTH_TOOWEAK
