@@ -91,10 +91,12 @@ class TlsSocket:
         """As a socket has it; of the flags there is MSG_PEEK."""
         with self._lock:
             data = self._peeked
+            peek = bool(flags & socket.MSG_PEEK)
+            if peek and not data and not self.session.pending:
+                self.sock.recv(1, flags)  # mostly there is nothing, which costs less to see here
             if not data:
                 room = memoryview(bytearray(max(size, 64 << 10)))
                 data = bytes(room[: self._read(room)])
-            peek = bool(flags & socket.MSG_PEEK)
             self._peeked = data if peek else data[size:]
             return data[:size]
 
@@ -145,6 +147,8 @@ class TlsSocket:
                 raise
 
     def _send(self, data: Any) -> int:
+        if self.session.info is None:
+            raise BlockingIOError  # there is a handshake before
         if not self._accepted:
             view = memoryview(data)[:_WRITE_SIZE]
             self.session.write(view)

@@ -9,9 +9,10 @@ import pytest
 import rpcserver
 import rpcserver.aio
 from rpcserver import rpc, xdr
+from rpcserver.errors import AuthError
 from rpcserver.servers.child import in_child
 from tests.auth.certs import Certs
-from tests.auth.secure import WHO_V1, Who, WhoAsyncClient, WhoClient, served
+from tests.auth.secure import PROG, WHO_V1, Who, WhoAsyncClient, WhoClient, served
 from tests.peers.process import until
 
 
@@ -79,6 +80,27 @@ def test_many_at_once(kind: str, certs: Certs) -> None:
             await asyncio.gather(*(one(number) for number in range(20)))
 
         asyncio.run(all_of_them())
+
+
+def test_aio_serve(certs: Certs) -> None:
+    async def run() -> None:
+        options = {"register": False, "tls_cert": certs.server, "tls_ca": certs.ca}
+        async with rpcserver.aio.serve(Who(), **options) as server:  # type: ignore[arg-type]
+            (url,) = server.endpoints  # without datagrams
+            async with rpcserver.aio.connect(
+                WhoAsyncClient, url, tls_ca=certs.ca, tls_cert=certs.client
+            ) as client:
+                assert await client.who() == "TLSv1.3 sunrpc True alice"
+
+    asyncio.run(run())
+
+
+def test_with_an_access_list(certs: Certs) -> None:
+    lists = {PROG: rpc.Access(["192.0.2.0/24"])}
+    with served("select", tls_cert=certs.server, program_access=lists) as server:
+        with rpcserver.connect(WhoClient, server.endpoints[0], tls="try") as client:
+            with pytest.raises(AuthError, match="AUTH_TOOWEAK"):
+                client.who()
 
 
 def test_a_slow_reader_holds_nobody(certs: Certs) -> None:
