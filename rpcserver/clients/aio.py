@@ -86,12 +86,6 @@ class AsyncChannel(ABC):
         """Where the service is, as far as is known."""
         return self._opener.endpoint
 
-    @property
-    def tls(self) -> TlsInfo | None:
-        """What is known of the TLS of the connection, if it is open and has any."""
-        session = getattr(self._transport, "session", None)
-        return None if session is None else session.info
-
     async def call(
         self,
         version: type[Version],
@@ -303,6 +297,12 @@ class AsyncStreamChannel(AsyncChannel):
     """Calls over TCP, a UNIX stream socket or vsock, with record marking."""
 
     max_record = MAX_RECORD
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What is known of the TLS of the connection, if it is open and has any."""
+        session = getattr(self._transport, "session", None)
+        return None if session is None else session.info
 
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         self._writable = asyncio.Event()

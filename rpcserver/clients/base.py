@@ -34,7 +34,6 @@ from rpcserver.rpc.version import Procedure, Version
 from rpcserver.rpcbind.netid import Endpoint
 
 if TYPE_CHECKING:
-    from rpcserver.auth.tls_peer import TlsInfo
     from rpcserver.clients.tls_socket import TlsSocket
 
 CONNECT_TIMEOUT = 10.0
@@ -70,12 +69,6 @@ class BlockingChannel:
     def endpoint(self) -> Endpoint:
         """Where the service is, as far as is known."""
         return self._opener.endpoint
-
-    @property
-    def tls(self) -> TlsInfo | None:
-        """What is known of the TLS of the connection, if it is open and has any."""
-        session = getattr(self._socket, "session", None)
-        return None if session is None else session.info
 
     def call(
         self,

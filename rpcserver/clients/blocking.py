@@ -21,6 +21,7 @@ from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpcbind.netid import Endpoint
 
 if TYPE_CHECKING:
+    from rpcserver.auth.tls_peer import TlsInfo
     from rpcserver.clients.tls_socket import TlsSocket
 
 _READ_SIZE = 64 << 10
@@ -33,6 +34,12 @@ class StreamChannel(BlockingChannel):
     """Calls over TCP, a UNIX stream socket or vsock, with record marking."""
 
     max_record = MAX_RECORD
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What is known of the TLS of the connection, if it is open and has any."""
+        session = getattr(self._socket, "session", None)
+        return None if session is None else session.info
 
     def _opened(self, sock: socket.socket | TlsSocket) -> None:
         self._stream = sock, RecordReader(self.max_record)
