@@ -54,7 +54,7 @@ class Session:
     @property
     def pending(self) -> bool:
         """Whether something was fed that is not yet looked at."""
-        return bool(self._in.pending or self._ssl.pending())
+        return self._in.pending > 0 or self._ssl.pending() > 0
 
     def feed(self, data: bytes | memoryview) -> None:
         """``data`` came from the peer."""
@@ -84,7 +84,7 @@ class Session:
         """Put content into ``room``: how many bytes it was, 0 if there is none by now."""
         filled = 0
         try:
-            while filled < len(room):
+            while filled < len(room) and self.pending:  # an exception costs more than to ask
                 count = self._ssl.read(len(room) - filled, room[filled:])
                 if not count:
                     self.ended = True
