@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
+from rpcserver.auth.tls_settings import TlsClient, client_settings
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
 from rpcserver.clients.finding import opener_for, remaining
@@ -21,6 +22,9 @@ from rpcserver.rpc.version import AsyncClient, Service
 from rpcserver.servers.aio import AsyncServer
 from rpcserver.servers.serve import LISTEN
 from rpcserver.servers.serve import serve as _serve
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["AsyncServer", "Connecting", "connect", "serve"]
 
@@ -71,6 +75,11 @@ def connect(
     lenient: bool = False,
     privileged_port: bool = False,
     keep_alive: float | None = KEEP_ALIVE,
+    tls: str | ssl.SSLContext | TlsClient | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    tls_name: str | None = None,
     max_in_flight: int = MAX_IN_FLIGHT,
 ) -> Connecting[ClientT]:
     """A client for the service at ``target``: ``async with connect(...) as kv``, or ``kv = await
@@ -82,6 +91,7 @@ def connect(
     if not (isinstance(client_class, type) and issubclass(client_class, AsyncClient)):
         raise UsageError(f"{client_class!r} is no class of asyncio clients")
     flavor = client_flavor(credentials)
+    secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
 
     async def opened() -> ClientT:
         deadline = time.monotonic() + timeout
@@ -94,6 +104,7 @@ def connect(
             timeout=timeout,
             privileged_port=privileged_port,
             keep_alive=keep_alive,
+            tls=secured,
         )
         channel = await open_channel(
             opener,

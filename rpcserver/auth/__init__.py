@@ -5,6 +5,8 @@ from rpcserver.auth.none import NoneClient, NoneServer
 from rpcserver.auth.policy import Policy, all_squash, each_call, in_turn, root_squash
 from rpcserver.auth.short import ShortTable
 from rpcserver.auth.sys import ShortServer, SysClient, SysCredential, SysServer
+from rpcserver.auth.tls_peer import TlsCredential, TlsInfo
+from rpcserver.auth.tls_settings import TlsClient
 
 __all__ = [
     "NoneClient",
@@ -15,6 +17,9 @@ __all__ = [
     "SysClient",
     "SysCredential",
     "SysServer",
+    "TlsClient",
+    "TlsCredential",
+    "TlsInfo",
     "all_squash",
     "client_flavor",
     "each_call",

@@ -9,7 +9,13 @@ import click
 
 import rpcserver
 from rpcserver import rpc, xdr
-from rpcserver.cli.options import auth_option, compile_options, rpcbind_option, timeout_option
+from rpcserver.cli.options import (
+    auth_option,
+    compile_options,
+    rpcbind_option,
+    timeout_option,
+    tls_client_options,
+)
 from rpcserver.cli.procedures import choose, values
 
 
@@ -22,6 +28,7 @@ from rpcserver.cli.procedures import choose, values
 @timeout_option
 @auth_option
 @rpcbind_option
+@tls_client_options
 @compile_options
 def call(
     file: str,
@@ -32,6 +39,11 @@ def call(
     timeout: float,
     auth: str,
     rpcbind: str | None,
+    tls: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_name: str | None,
     **how: Any,
 ) -> None:
     """Call PROCEDURE of the program in FILE.x, and print its result as JSON.
@@ -48,7 +60,16 @@ def call(
         pass
 
     with rpcserver.connect(
-        Caller, target, timeout=timeout, credentials=auth, rpcbind=rpcbind
+        Caller,
+        target,
+        timeout=timeout,
+        credentials=auth,
+        rpcbind=rpcbind,
+        tls=tls,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_name=tls_name,
     ) as client:
         try:
             result = client.channel.call(chosen.version, chosen.procedure, given)

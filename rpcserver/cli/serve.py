@@ -11,7 +11,7 @@ import click
 
 import rpcserver
 from rpcserver.auth.policy import all_squash, root_squash
-from rpcserver.cli.options import rpcbind_option
+from rpcserver.cli.options import rpcbind_option, tls_server_options
 from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
@@ -94,6 +94,7 @@ SQUASHES = {"root": root_squash(), "all": all_squash()}
     metavar="SECONDS",
     help="End after that time without a request. With --inetd, by default 120.",
 )
+@tls_server_options
 @rpcbind_option
 @click.option("--replace", is_flag=True, help="Take the place of what is registered already.")
 def serve(
@@ -114,6 +115,7 @@ def serve(
     idle_exit: float | None,
     rpcbind: str | None,
     replace: bool,
+    **tls: str | None,
 ) -> None:
     """Run services until SIGTERM or SIGINT.
 
@@ -133,6 +135,7 @@ def serve(
         settings["peer_credentials"] = True
     if short_credentials:
         settings["short_credentials"] = short_credentials
+    settings |= {name: value for name, value in tls.items() if value is not None}
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.opening import Opener, Wire
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     LAST_BACK_OFF,
@@ -200,7 +199,7 @@ class AsyncChannel(ABC):
             if self.endpoint.stream or not (pending.resend and pending.damaged):
                 return
 
-    async def _connected(self, timeout: float) -> socket.socket:
+    async def _connected(self, timeout: float) -> Wire:
         # In a thread: a name's addresses are asked for, and tried one after the other.
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._opener.open, timeout)
@@ -290,7 +289,7 @@ class AsyncChannel(ABC):
         """Another message likewise."""
 
     @abstractmethod
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         """The transport over a connected socket."""
 
     @abstractmethod
@@ -298,6 +297,6 @@ class AsyncChannel(ABC):
         """Send a message, whole or not at all."""
 
 
-def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:
+def _close_unwanted(opening: asyncio.Future[Wire]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

@@ -10,7 +10,10 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.version import Client, Version
 
 if TYPE_CHECKING:
+    import ssl
+
     from rpcserver.auth.sys import SysCredential
+    from rpcserver.auth.tls_settings import TlsClient
     from rpcserver.rpc.flavor import ClientFlavor
     from rpcserver.rpcbind.netid import Endpoint
 
@@ -33,6 +36,11 @@ def connect(
     lenient: bool = False,
     privileged_port: bool = False,
     keep_alive: float | None = KEEP_ALIVE,
+    tls: str | ssl.SSLContext | TlsClient | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    tls_name: str | None = None,
 ) -> ClientT:
     """A client for the service at ``target``; ``with`` closes its channel.
 
@@ -52,17 +60,25 @@ def connect(
     ``keep_alive``: seconds of silence after which a TCP peer is asked whether it is there;
     ``None``: never.
 
+    ``tls``: ``"require"`` (RFC 9289), ``"try"`` (in the clear if the server has none), a
+    ``rpcserver.auth.TlsClient`` with all its settings, or an ``ssl.SSLContext``. ``tls_ca``: the
+    file or directory of the CAs to trust, by default the system's; ``tls_cert`` and ``tls_key``:
+    files with a certificate of the client's own; ``tls_name``: what the server's certificate must
+    be for, by default the host in ``target``. Any of these alone requires TLS.
+
     Raises ``UsageError`` for arguments that make no sense, ``NotReached`` if the service is not
-    there, and any other ``CallError``.
+    there, ``TlsError`` if it has no TLS or none to be trusted, and any other ``CallError``.
     """
     if not (isinstance(client_class, type) and issubclass(client_class, Client)):
         raise UsageError(f"{client_class!r} is no class of blocking clients")
     # Loaded when it is first called: who imports it may only serve.
     from rpcserver.auth.base import client_flavor
+    from rpcserver.auth.tls_settings import client_settings
     from rpcserver.clients.blocking import open_channel
     from rpcserver.clients.finding import opener_for, remaining
 
     flavor = client_flavor(credentials)
+    secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
     deadline = time.monotonic() + timeout
     opener = opener_for(
         target,
@@ -72,6 +88,7 @@ def connect(
         timeout=timeout,
         privileged_port=privileged_port,
         keep_alive=keep_alive,
+        tls=secured,
     )
     channel = open_channel(
         opener,
@@ -83,15 +100,28 @@ def connect(
     return client_class(channel, **options)
 
 
-def ping(place: Endpoint, prog: int, vers: int, timeout: float = PING_TIMEOUT) -> None:
-    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not."""
+def ping(
+    place: Endpoint,
+    prog: int,
+    vers: int,
+    timeout: float = PING_TIMEOUT,
+    tls: TlsClient | None = None,
+    host: str | None = None,
+) -> None:
+    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not.
+
+    ``host``: what the user called it, if that is not in ``place``.
+    """
     from rpcserver.clients.blocking import open_channel
+    from rpcserver.clients.finding import tls_starter
+    from rpcserver.clients.opening import Opener
     from rpcserver.rpc.dispatch import NULL
 
     class Asked(Version, prog=prog, vers=vers):
         pass
 
-    channel = open_channel(place, timeout=timeout)
+    starter = None if tls is None else tls_starter(tls, place, Asked, host)
+    channel = open_channel(Opener(place, tls=starter), timeout=timeout)
     try:
         channel.call(Asked, NULL, ())
     finally:

@@ -87,7 +87,8 @@ class Connection:
 class Call(NamedTuple):
     """What a method can know about the call it answers.
 
-    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE, a
+    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE (or the
+    ``rpcserver.auth.TlsCredential`` of the connection, if its client has shown a certificate), a
     ``rpcserver.auth.SysCredential`` for AUTH_SYS. ``deadline`` is the time (``time.monotonic``)
     by which the server wants to have answered, if it has a time limit. ``connection`` is
     ``None`` for datagrams and in other processes.

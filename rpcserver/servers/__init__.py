@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from rpcserver.servers.multiplex_udp import MultiplexingUDPServer
     from rpcserver.servers.stats import Stats
+    from rpcserver.servers.tls import TLSMixIn
 
 __all__ = [
     "AccessMixIn",
@@ -45,6 +46,7 @@ __all__ = [
     "Stats",
     "SysMixIn",
     "TCPServer",
+    "TLSMixIn",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
@@ -74,6 +76,7 @@ _HOMES = {
     "Stats": "rpcserver.servers.stats",
     "SysMixIn": "rpcserver.servers.auth",
     "TCPServer": "rpcserver.servers.blocking",
+    "TLSMixIn": "rpcserver.servers.tls",
     "ThreadingTCPServer": "rpcserver.servers.blocking",
     "ThreadingUDPServer": "rpcserver.servers.blocking",
     "ThreadingUnixDatagramServer": "rpcserver.servers.blocking",

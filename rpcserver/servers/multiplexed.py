@@ -114,7 +114,7 @@ class MultiplexedStream(Stream):
                 self._read_ahead()
                 return
             else:
-                count = self.request.recv_into(reader.room(server.scratch))
+                count = self.wire.recv_into(reader.room(server.scratch))
                 ran = None
             if count:
                 reader.filled(count)

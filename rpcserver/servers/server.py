@@ -261,15 +261,20 @@ def endpoint_of(listener: Any) -> Endpoint:
 def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
     """The server classes with other values for their class variables, where they have them."""
     mixins = tuple(each for each in _MIXINS if settings.keys() & vars(each).keys())
+    with_tls = any(name.partition("_")[0] == "tls" for name in settings)
+    if with_tls:
+        from rpcserver.servers import tls
     made = {}
     for transport, base in classes.items():
-        bases = (*mixins, base)
+        bases: tuple[type, ...] = (*mixins, base)
+        if with_tls and transport in tls.STREAMS:
+            bases = (*mixins, tls.TLSMixIn, base)
         known = {name: each for name, each in settings.items() if _has(bases, name)}
         if transport != "tcp":
             known.pop("allow_reuse_port", None)  # one socket, whose datagrams any worker takes
         made[transport] = type(base.__name__, bases, known) if known else base
     for name in settings:
-        if not any(_has((*mixins, base), name) for base in classes.values()):
+        if not any(_has((*mixins, base), name) for base in (*classes.values(), *made.values())):
             raise UsageError(f"serve() has no setting {name!r}, nor has any of the server classes")
     return made
 

@@ -72,23 +72,25 @@ def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
     return Peer(transport, address, local, uid, gid, groups)
 
 
-def send_parts(connection: socket.socket, parts: Sequence[memoryview]) -> int:
+def send_parts(connection: Any, parts: Sequence[memoryview]) -> int:
     """Send ``parts``, or the beginning of them: how many bytes it was. Raises
     ``BlockingIOError`` if the kernel takes nothing now."""
     if len(parts) == 1 or not hasattr(connection, "sendmsg"):
-        return connection.send(parts[0])
-    return connection.sendmsg(list(islice(parts, _MAX_PARTS)))
+        return int(connection.send(parts[0]))
+    return int(connection.sendmsg(list(islice(parts, _MAX_PARTS))))
 
 
 class Waiter:
     """Waits for a non-blocking connection: ``select``, or ``poll`` where there is one."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._poll = select.poll() if hasattr(select, "poll") else None
 
     def readable(self, seconds: float) -> tuple[bool, bool]:
         """Whether there is something to read, and whether an urgent byte is there."""
+        if getattr(self._connection, "pending", False):  # TLS has it already
+            return True, False
         if self._poll is None:
             one = [self._connection]
             ready, _, exceptional = select.select(one, [], one, seconds)
