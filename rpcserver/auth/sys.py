@@ -10,8 +10,8 @@ from rpcserver.auth.none import plain
 from rpcserver.errors import AuthError, XdrError
 from rpcserver.protocols.auth_sys import AuthsysParms
 from rpcserver.protocols.rpc_msg import AuthFlavor, AuthStat
-from rpcserver.rpc.calls import random_word
 from rpcserver.rpc.call import Connection, Peer
+from rpcserver.rpc.calls import random_word
 from rpcserver.rpc.flavor import NO_AUTH, Accepted, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 from rpcserver.xdr.codec import decode, encode

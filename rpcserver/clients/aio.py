@@ -21,6 +21,7 @@ from rpcserver.clients.aio_protocols import Datagrams, Records
 from rpcserver.clients.base import CONNECT_TIMEOUT
 from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
+from rpcserver.clients.negotiating_aio import AsyncNegotiating
 from rpcserver.clients.opening import Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
@@ -49,7 +50,7 @@ async def _refuse(record: bytes) -> bytes | None:
     return refuse_call(record)
 
 
-class AsyncChannel(ABC):
+class AsyncChannel(AsyncNegotiating, ABC):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     ``timeout`` (seconds for a call) and ``connect_timeout`` may be changed at any time. The
@@ -65,6 +66,7 @@ class AsyncChannel(ABC):
         connect_timeout: float,
         max_in_flight: int,
     ) -> None:
+        super().__init__(max_in_flight)
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -127,6 +129,7 @@ class AsyncChannel(ABC):
 
     async def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
+        await self._say_farewell()
         self._closed = True
         self.lost(self._transport, NotReached(f"{self.endpoint}: the channel was closed"))
 
@@ -178,18 +181,25 @@ class AsyncChannel(ABC):
         pending = self._engine.begin(version, procedure, arguments, resend=resend, lenient=lenient)
         self._engine.forget(pending)  # until it is sent
         pending.oneway = oneway
+        self._asked = version
         check_size(self.endpoint, pending.message)
         return pending
 
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""
+        if self._engine.session is None:
+            await self._deliver(pending, connect_timeout)
+        else:
+            await self._deliver_in_session(self._engine.session, pending, connect_timeout)
+
+    async def _deliver(self, pending: PendingCall, connect_timeout: float | None) -> None:
         waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
         async with self._room:
             for tried in count():
                 begun = time.monotonic()
                 try:
                     await self._attempt(pending, connect_timeout)
-                except NotReached as error:
+                except (NotReached, AuthError) as error:
                     pending.fail(error)
                 moved = tried == 0 and self._opener.may_move and went_nowhere(pending, begun)
                 if self._closed or not pending.lost or not (pending.resend or moved):
@@ -199,7 +209,7 @@ class AsyncChannel(ABC):
     async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
         transport = await self.connect(connect_timeout)
         if pending.oneway:
-            await self._send(transport, pending.message)
+            await self._send(transport, self._sealed(pending))
             pending.sent()
             return
         for _ in range(MAX_DAMAGED + 1):
@@ -277,8 +287,14 @@ class AsyncChannel(ABC):
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        await self._send(transport, pending.message)
+        await self._send(transport, self._sealed(pending))
         await answered
+
+    def _sealed(self, pending: PendingCall) -> bytes:
+        message = self._engine.sealed(pending)
+        if pending.unprotected is not None:
+            check_size(self.endpoint, message)
+        return message
 
     @abstractmethod
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
@@ -321,7 +337,7 @@ class AsyncDatagramChannel(AsyncChannel):
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
         for pause in pauses(FIRST_RETRY, LAST_RETRY):
-            await self._send(transport, pending.message)
+            await self._send(transport, self._sealed(pending))
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answered), pause)
                 return

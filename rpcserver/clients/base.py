@@ -18,6 +18,7 @@ from typing import Any
 
 from rpcserver.clients.batch import Batch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
+from rpcserver.clients.negotiating import Negotiating
 from rpcserver.clients.opening import Opener, check_size
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
@@ -37,7 +38,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
 
 
-class BlockingChannel:
+class BlockingChannel(Negotiating):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     ``timeout`` (seconds for a call) and ``connect_timeout`` may be changed at any time. The
@@ -47,6 +48,7 @@ class BlockingChannel:
     def __init__(
         self, opener: Opener, flavor: ClientFlavor, timeout: float, connect_timeout: float
     ) -> None:
+        super().__init__()
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -107,6 +109,7 @@ class BlockingChannel:
 
     def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
+        self._say_farewell()
         self._closed = True
         with self._changed:
             self._drop(NotReached(f"{self.endpoint}: the channel was closed"), self._socket)
@@ -134,6 +137,14 @@ class BlockingChannel:
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None = None
     ) -> None:
         """Send calls, and wait until all are done. Raises ``TimedOut``."""
+        if self._engine.session is None:
+            self._exchange(calls, deadline, connect_timeout)
+        else:
+            self._exchange_in(self._engine.session, calls, deadline, connect_timeout)
+
+    def _exchange(
+        self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
+    ) -> None:
         waits = pauses(FIRST_BACK_OFF, LAST_BACK_OFF)
         left = list(calls)
         try:
@@ -142,7 +153,7 @@ class BlockingChannel:
                 try:
                     self._open(deadline, connect_timeout)
                     self._attempt(left, deadline)
-                except NotReached as error:
+                except (NotReached, AuthError) as error:
                     for pending in left:
                         if not pending.done:
                             pending.fail(type(error)(*error.args))
@@ -179,6 +190,7 @@ class BlockingChannel:
             )
             self._engine.forget(pending)  # until it is sent
         pending.oneway = oneway
+        self._asked = version
         check_size(self.endpoint, pending.message)
         return pending
 
@@ -188,7 +200,7 @@ class BlockingChannel:
             for pending in calls:
                 if not pending.oneway:
                     self._engine.again(pending)
-        self._send([pending.message for pending in calls], deadline)
+        self._send(calls, deadline)
         for pending in calls:
             if pending.oneway:
                 pending.sent()
@@ -208,7 +220,9 @@ class BlockingChannel:
                 if now >= retry:
                     retry = now + next(waits)
                     with suppress(OSError):
-                        self._write([pending.message], deadline)
+                        message = self._engine.sealed(pending)
+                        check_size(self.endpoint, message)
+                        self._write([message], deadline)
                 self._read_for_all(min(deadline, retry))
 
     # --- the connection -----------------------------------------------------------------------
@@ -316,7 +330,15 @@ class BlockingChannel:
         self._calls_back.append(record)
         self._start_answering()
 
-    def _send(self, messages: Sequence[bytes], deadline: float) -> None:
+    def _send(self, calls: Sequence[PendingCall], deadline: float) -> None:
+        with self._changed:
+            messages = [self._engine.sealed(pending) for pending in calls]
+        if self._engine.session is not None:
+            for message in messages:
+                check_size(self.endpoint, message)
+        self._put(messages, deadline)
+
+    def _put(self, messages: Sequence[bytes], deadline: float) -> None:
         if not self._sending.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise TimedOut(f"{self.endpoint}: other calls could not be sent in time")
         sock = self._socket
@@ -343,7 +365,7 @@ class BlockingChannel:
             reply = self._answer(record)
             if reply is not None:
                 with suppress(CallError):  # whoever called is gone
-                    self._send([reply], time.monotonic() + self.timeout)
+                    self._put([reply], time.monotonic() + self.timeout)
 
     def _next_call(self) -> bytes | None:
         with self._changed:

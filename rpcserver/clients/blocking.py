@@ -102,7 +102,7 @@ class DatagramChannel(BlockingChannel):
                 return
             with self._changed:
                 self._engine.again(pending)
-            self._send([pending.message], deadline)
+            self._send([pending], deadline)
         super()._wait(pending, deadline)
 
     def _retries(self) -> Iterator[float]:

@@ -10,6 +10,7 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.version import Client, Version
 
 if TYPE_CHECKING:
+    from rpcserver.auth.gss import GssClient
     from rpcserver.auth.sys import SysCredential
     from rpcserver.rpc.flavor import ClientFlavor
     from rpcserver.rpcbind.netid import Endpoint
@@ -26,7 +27,7 @@ def connect(
     *,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     resend: bool = False,
@@ -43,7 +44,8 @@ def connect(
 
     ``timeout`` holds for finding the service and for each call, ``connect_timeout`` for each
     attempt to open a connection (seconds). ``credentials``: ``"none"``, ``"sys"``, a
-    ``SysCredential`` or a flavor. ``rpcbind``: the URL of the rpcbind to ask.
+    ``SysCredential``; ``"krb5"``, ``"krb5i"``, ``"krb5p"``, a ``rpcserver.auth.GssClient``; or a
+    flavor. ``rpcbind``: the URL of the rpcbind to ask.
 
     ``resend``: all calls may run twice, or the server remembers its replies: one whose connection
     is lost is sent again over another. ``lenient``: take replies that break record marking or are
@@ -60,9 +62,9 @@ def connect(
     # Loaded when it is first called: who imports it may only serve.
     from rpcserver.auth.base import client_flavor
     from rpcserver.clients.blocking import open_channel
-    from rpcserver.clients.finding import opener_for, remaining
+    from rpcserver.clients.finding import host_of, opener_for, remaining
 
-    flavor = client_flavor(credentials)
+    flavor = client_flavor(credentials, host_of(target))
     deadline = time.monotonic() + timeout
     opener = opener_for(
         target,

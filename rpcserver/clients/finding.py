@@ -241,6 +241,12 @@ def opener_for(
     return Opener(place, privileged_port, keep_alive, None if known else find)
 
 
+def host_of(target: str) -> str:
+    """The host that ``target`` names; empty for this one by a path."""
+    place = given_endpoint(target, None)
+    return target if place is None else place.host
+
+
 def remaining(deadline: float) -> float:
     """Seconds until ``deadline`` that opening a connection may take."""
     return min(CONNECT_TIMEOUT, max(deadline - time.monotonic(), 0.001))

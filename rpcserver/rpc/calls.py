@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rpcserver.errors import (
@@ -20,13 +21,19 @@ from rpcserver.errors import (
     XdrError,
 )
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import Auth, ClientFlavor
+from rpcserver.rpc.flavor import Auth, ClientFlavor, SessionFlavor
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, parse_reply
 from rpcserver.rpc.version import Procedure, Version
 
 _REFUSED: dict[int, type[CallError]] = {
     error.status: error for error in (ProgUnavail, ProcUnavail, GarbageArgs, SystemErr)
 }
+
+
+Open = Callable[[Auth, bytes], bytes]
+
+_MAX_OPENERS = 16
+"""Sendings of a call of which each may be the one that is answered: a minute of datagrams."""
 
 
 def random_word() -> int:
@@ -46,15 +53,17 @@ class PendingCall:
     """
 
     __slots__ = (
-        "_open",
+        "_openers",
         "_value",
         "done",
         "error",
+        "flavor",
         "lenient",
         "message",
         "oneway",
         "procedure",
         "resend",
+        "unprotected",
         "xid",
     )
 
@@ -62,19 +71,20 @@ class PendingCall:
         self,
         xid: int,
         procedure: Procedure[Any],
-        message: bytes,
-        open_reply: Callable[[Auth, bytes], bytes],
+        flavor: ClientFlavor,
         resend: bool = False,
         lenient: bool = False,
     ) -> None:
         self.xid = xid
+        self.flavor = flavor
         self.resend = resend
         self.lenient = lenient
         self.oneway = False
         self.procedure = procedure
-        self.message = message
+        self.message = b""
+        self.unprotected: tuple[bytes, bytes] | None = None  # header and arguments
         self.done = False
-        self._open = open_reply
+        self._openers: list[Open] = []  # of each message that was sent
         self._value: Any = None
         self.error: BaseException | None = None
 
@@ -86,7 +96,9 @@ class PendingCall:
     @property
     def damaged(self) -> bool:
         """Whether one side did not understand the other: a datagram was cut, perhaps."""
-        return isinstance(self.error, (BadReply, GarbageArgs, AuthError))
+        if isinstance(self.error, AuthError):
+            return not self.unprotected  # another session is to be made, then
+        return isinstance(self.error, (BadReply, GarbageArgs))
 
     def result(self) -> Any:
         """The decoded result. Raises the ``CallError`` that the call ended with."""
@@ -107,6 +119,23 @@ class PendingCall:
         """Forget how it ended."""
         self.done = False
         self.error = None
+
+    def protect(self, header: bytes, arguments: bytes) -> None:
+        """Make the message."""
+        self.message, open_reply = self.flavor.protect(header, arguments)
+        self._openers = [open_reply, *self._openers[: _MAX_OPENERS - 1]]
+
+    def refused(self, stat: int) -> bool:
+        """Whether another try may go better, now that the server refused with ``stat``."""
+        told = getattr(self._openers[0], "refused", None) if self._openers else None
+        again: bool = (told or self.flavor.refused)(stat)
+        return again
+
+    def _open(self, verifier: Auth, results: bytes) -> bytes:
+        for open_reply in self._openers[:-1]:
+            with suppress(BadReply):  # it answers what was sent before
+                return open_reply(verifier, results)
+        return self._openers[-1](verifier, results)
 
     def settle(self, reply: ReplyMessage) -> None:
         """End the call with its reply."""
@@ -138,6 +167,7 @@ class ClientEngine:
     def __init__(self, flavor: ClientFlavor, first_xid: int) -> None:
         self.flavor = flavor
         self._xid = first_xid
+        self.session = flavor if isinstance(flavor, SessionFlavor) else None
         self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
 
@@ -156,8 +186,8 @@ class ClientEngine:
         lenient: bool = False,
         flavor: ClientFlavor | None = None,
     ) -> PendingCall:
-        """Encode a call, with the credential of ``flavor`` if given. Raises ``XdrError`` for
-        arguments that the procedure does not take."""
+        """Encode a call, with the credential of ``flavor`` if given; ``sealed`` has what is to be
+        sent. Raises ``XdrError`` for arguments that the procedure does not take."""
         try:
             encoded = procedure.arguments_codec.pack(arguments)
         except XdrError as error:
@@ -166,11 +196,20 @@ class ClientEngine:
         header = CALL_HEADER.pack(
             xid, rpc_msg.MsgType.CALL, RPC_VERSION, version._prog, version._vers, procedure.number
         )
-        message, open_reply = (flavor or self.flavor).protect(header, encoded)
-        pending = PendingCall(xid, procedure, message, open_reply, resend, lenient)
+        pending = PendingCall(xid, procedure, flavor or self.flavor, resend, lenient)
+        if self.session is None or flavor is not None:
+            pending.protect(header, encoded)
+        else:
+            pending.unprotected = header, encoded
         self.lenient = self.lenient or lenient
         self._pending[xid] = pending
         return pending
+
+    def sealed(self, pending: PendingCall) -> bytes:
+        """The message to be sent now. Raises ``AuthError`` if it cannot be protected."""
+        if pending.unprotected is not None:
+            pending.protect(*pending.unprotected)
+        return pending.message
 
     def receive(self, record: bytes) -> PendingCall | None:
         """Give a reply to its call, which is then done, and return it; ``None`` for a reply that

@@ -30,7 +30,7 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
 from rpcserver.rpc.version import Procedure, Service, Version
@@ -96,12 +96,16 @@ class ServerEngine:
             if (access := self.access.get(call.prog)) is not None and not access.admits(peer):
                 raise AuthError(rpc_msg.AuthStat.AUTH_TOOWEAK, "not on the program's access list")
             accepted = self._accept(call, peer, connection)
+            if isinstance(accepted, Work):
+                return FlavorsOwn(self, xid, peer, accepted, now)
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
             entry = self._entries.get((call.prog, call.vers, call.proc))
             if entry is None:
                 raise self._unavailable(call)
+            if accepted.garbage is not None:
+                raise GarbageArgs(accepted.garbage)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
@@ -159,7 +163,7 @@ class ServerEngine:
 
     def _accept(
         self, call: message.CallMessage, peer: Peer, connection: Connection | None
-    ) -> Accepted | Answered | None:
+    ) -> Accepted | Answered | Work | None:
         flavor = self.flavors.get(call.credential.flavor)
         if flavor is None:
             raise AuthError(
@@ -273,6 +277,45 @@ class Invocation:
     def _count(self, outcome: str, now: float) -> None:
         row = self._counters.row(self._entry.row)
         self._counters.count(row, outcome, max(0.0, now - self.begun))
+
+
+class FlavorsOwn(Invocation):
+    """A call that waits for its flavor, and for no method."""
+
+    __slots__ = ("_engine", "_peer", "_work", "_xid")
+
+    blocking = True
+    asynchronous = False
+    known = b""
+    name = "authentication"
+
+    def __init__(
+        self, engine: ServerEngine, xid: int, peer: Peer, work: Work, begun: float
+    ) -> None:
+        self._engine = engine
+        self._xid = xid
+        self._peer = peer
+        self._work = work
+        self.begun = begun
+
+    def run(self) -> Any:
+        """Have the flavor do its work: its answer."""
+        return self._work.run()
+
+    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
+        """The reply that brings what the flavor answered."""
+        return self._engine._by_flavor(self._xid, result)
+
+    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
+        """The reply if it raised: its own ``Refused``, else SYSTEM_ERR and a log."""
+        if isinstance(error, Refused):
+            logger.info("%s: xid %#x: %s: %s", self._peer, self._xid, type(error).__name__, error)
+        else:
+            logger.error("%s: authentication failed: %s", self._peer, error, exc_info=error)
+            error = SystemErr()
+        counters = self._engine.counters
+        counters.count(counters.row(UNKNOWN), _OUTCOMES[type(error)])
+        return refusal(self._xid, NO_AUTH, error)
 
 
 def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:

@@ -25,11 +25,12 @@ from typing import Any, ClassVar
 
 from rpcserver.errors import SystemErr
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, refusal
+from rpcserver.rpc.dispatch import FlavorsOwn, Invocation, refusal
 from rpcserver.rpc.flavor import NO_AUTH
 from rpcserver.servers import sockets
-from rpcserver.servers.base import RpcServer, StreamServer
+from rpcserver.servers.base import RpcServer, StreamServer, forks
 from rpcserver.servers.handlers import Datagram, DatagramHandler, StreamHandler
+from rpcserver.servers.methods import finish
 
 logger = logging.getLogger("rpcserver")
 
@@ -120,6 +121,8 @@ class _DatagramServer(RpcServer):
         peer = self.peer_of(request, client_address)
         now = time.monotonic()
         outcome = self.engine.begin(request.data, peer, None, now, self.time_limit)
+        if isinstance(outcome, FlavorsOwn) and forks(self):
+            outcome = finish(outcome)  # what it remembers is for later calls
         if isinstance(outcome, Invocation):
             request.invocation = outcome
             return True

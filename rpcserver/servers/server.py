@@ -256,7 +256,13 @@ def endpoint_of(listener: Any) -> Endpoint:
 
 def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
     """The server classes with other values for their class variables, where they have them."""
-    mixins = (AccessMixIn,) if {"access", "program_access"} & settings.keys() else ()
+    mixins: tuple[type, ...] = ()
+    if {"access", "program_access"} & settings.keys():
+        mixins = (AccessMixIn,)
+    if "gss" in settings:
+        from rpcserver.servers.gss import GSSMixIn
+
+        mixins = (*mixins, GSSMixIn)
     made = {}
     for transport, base in classes.items():
         bases = (*mixins, base)

@@ -1,0 +1,138 @@
+"""Sessions of blocking channels whose flavor has them: made before the first call, made anew when
+the server does not know them any more, and ended with the channel."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from rpcserver.clients.opening import check_size
+from rpcserver.errors import AuthError, CallError, TimedOut
+from rpcserver.rpc.calls import ClientEngine, PendingCall
+from rpcserver.rpc.flavor import Exchange, SessionFlavor
+from rpcserver.rpc.version import Version
+from rpcserver.rpcbind.netid import Endpoint
+
+FAREWELL_TIMEOUT = 1.0
+"""Seconds for telling the server that a session is over."""
+
+
+def advance(
+    steps: Generator[Exchange, Any, None], result: Any = None, error: CallError | None = None
+) -> Exchange | None:
+    """The next call of a negotiation, after the last one's ``result`` or ``error``; ``None`` at
+    its end. It may take time."""
+    try:
+        return steps.send(result) if error is None else steps.throw(error)
+    except StopIteration:
+        return None
+
+
+def repairable(calls: Iterable[PendingCall]) -> list[PendingCall]:
+    """Those that were refused, and for which another session may do better."""
+    return [
+        each
+        for each in calls
+        if isinstance(each.error, AuthError) and each.refused(each.error.stat)
+    ]
+
+
+class Negotiating:
+    """What ``BlockingChannel`` has for that."""
+
+    _engine: ClientEngine
+    _changed: threading.Condition
+    _socket: socket.socket | None
+    _closed: bool
+
+    def __init__(self) -> None:
+        self._negotiating = threading.Lock()
+        self._asked: type[Version] | None = None  # whose calls are made here
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the service is, as far as is known."""
+        raise NotImplementedError
+
+    def _exchange_in(
+        self,
+        session: SessionFlavor,
+        calls: Sequence[PendingCall],
+        deadline: float,
+        connect_timeout: float | None,
+    ) -> None:
+        left = calls
+        for _ in range(2):  # a session that the server does not know any more is made anew, once
+            try:
+                self._negotiate(session, deadline, connect_timeout)
+            except CallError as error:
+                for pending in left:
+                    pending.fail(error)
+                return
+            for start in range(0, len(left), session.window):
+                several = left[start : start + session.window]
+                self._exchange(several, deadline, connect_timeout)
+            left = repairable(left)
+            if not left:
+                return
+
+    def _negotiate(
+        self, session: SessionFlavor, deadline: float, connect_timeout: float | None
+    ) -> None:
+        """Have a session. Raises ``CallError``."""
+        if session.ready:
+            return
+        if not self._negotiating.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise TimedOut(f"{self.endpoint}: no session in time")
+        try:
+            if session.ready:
+                return
+            self._open(deadline, connect_timeout)
+            steps = session.negotiate(None)
+            step = advance(steps)
+            while step is not None:
+                pending = self._begin_own(step)
+                self._exchange([pending], deadline, connect_timeout)
+                try:
+                    result = pending.result()
+                except CallError as error:
+                    step = advance(steps, error=error)
+                else:
+                    step = advance(steps, result)
+        finally:
+            self._negotiating.release()
+
+    def _begin_own(self, step: Exchange) -> PendingCall:
+        """A call of the flavor's own."""
+        assert self._asked is not None
+        with self._changed:
+            pending = self._engine.begin(
+                self._asked, step.procedure, step.arguments, flavor=step.flavor
+            )
+            self._engine.forget(pending)
+        check_size(self.endpoint, pending.message)
+        return pending
+
+    def _say_farewell(self) -> None:
+        session = self._engine.session
+        if session is None or self._closed or self._socket is None:
+            return
+        step = session.farewell()
+        if step is not None:
+            with suppress(CallError):  # then the server will forget it by itself
+                self._send([self._begin_own(step)], time.monotonic() + FAREWELL_TIMEOUT)
+
+    def _open(self, deadline: float, connect_timeout: float | None = None) -> None:
+        raise NotImplementedError
+
+    def _exchange(
+        self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
+    ) -> None:
+        raise NotImplementedError
+
+    def _send(self, calls: Sequence[PendingCall], deadline: float) -> None:
+        raise NotImplementedError
