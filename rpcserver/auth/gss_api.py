@@ -3,6 +3,7 @@ when it is first used."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ S_FAILURE = 13 << 16
 
 _SUPPLEMENTARY = 0xFFFF  # duplicate, old, out of order: a number of RPCSEC_GSS says so, too
 
-MECHANISMS = {"krb5": "1.2.840.113554.1.2.2", "spnego": "1.3.6.1.5.5.2"}
+MECHANISMS = {"krb5": "1.2.840.113554.1.2.2"}
 """names of mechanisms; any other is its object identifier, dotted"""
 
 _NAMES = {oid: name for name, oid in MECHANISMS.items()}
@@ -85,8 +86,9 @@ def mechanism(name: str | None) -> Any:
         name = "krb5"
     try:
         return _raw().OID.from_int_seq(MECHANISMS.get(name, name))
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{name!r} is no mechanism of GSS-API: {error}") from None
+    except ValueError:
+        text = f"{name!r} is no mechanism of GSS-API: krb5, or an object identifier with dots"
+        raise UsageError(text) from None
 
 
 def service_name(name: str) -> Any:
@@ -105,15 +107,16 @@ def display(name: Any) -> str:
     return shown.decode("utf-8", "surrogateescape")
 
 
-def acceptor(name: str | None, keytab: str | None) -> Any:
+def acceptor(name: str | None, keytab: str | None, mechanisms: Sequence[str]) -> Any:
     """The credentials to accept with. Raises ``Failure``."""
     raw = _raw()
     try:
         wanted = None if name is None else service_name(name)
+        mechs = [mechanism(each) for each in mechanisms]
         if keytab is not None:
             store = {b"keytab": keytab.encode()}
-            return raw.acquire_cred_from(store, wanted, usage="accept").creds
-        return raw.acquire_cred(wanted, usage="accept").creds
+            return raw.acquire_cred_from(store, wanted, mechs=mechs, usage="accept").creds
+        return raw.acquire_cred(wanted, mechs=mechs, usage="accept").creds
     except _errors() as error:
         raise _failed(error) from None
 

@@ -47,7 +47,7 @@ class GssClient:
     ``target``: whom to call, ``nfs@host.example.org`` or a principal; by default ``host@`` the
     host of the channel. ``service``: how calls are protected, ``none`` (only their headers are),
     ``integrity`` or ``privacy``; ``channel``: by TLS, which the context is bound to.
-    ``mechanism``: ``krb5``, ``spnego`` or a dotted object identifier. ``principal`` and ``ccache``:
+    ``mechanism``: ``krb5`` or a dotted object identifier. ``principal`` and ``ccache``:
     whose ticket to use, and where it is (``FILE:/path``); by default what ``kinit`` has left.
     ``bindings``: channel bindings (RFC 5056) to bind contexts to, by default the channel's own if
     it has any; ``version`` 2 (RFC 5403) is tried if there are, and then 1.
@@ -174,7 +174,8 @@ class GssSession:
             for _ in range(MAX_LEGS):
                 step = gss_api.initiate(name, mechanism, credentials, state, token)
                 state = step.context
-                leg = _Leg(credential(version, proc, handle=handle))
+                # libtirpc's server takes the service of all calls from here.
+                leg = _Leg(credential(version, proc, 0, client.number, handle))
                 answer: RpcGssInitRes = yield Exchange(_INIT, (step.token,), leg)
                 if answer.gss_major not in (gss_api.S_COMPLETE, gss_api.S_CONTINUE_NEEDED):
                     raise AuthError(

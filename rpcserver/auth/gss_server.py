@@ -82,7 +82,8 @@ class GssServer:
     ``name``: the service's, ``nfs@host.example.org`` or a principal; by default any that the
     keytab has. ``keytab``: its file, by default the system's, or that of KRB5_KTNAME.
     ``services``: those that are enough, of ``none``, ``integrity``, ``privacy``; others get
-    AUTH_TOOWEAK (``@requires`` says so for one service or procedure).
+    AUTH_TOOWEAK (``@requires`` says so for one service or procedure). ``mechanisms``: ``krb5`` or
+    dotted object identifiers.
 
     ``window``: sequence numbers that may come out of order. ``max_contexts``, ``max_half_open``:
     contexts that are kept, and among them none for who has not proved anything; when there are
@@ -102,6 +103,7 @@ class GssServer:
         *,
         keytab: str | None = None,
         services: Sequence[str] = ("none", "integrity", "privacy"),
+        mechanisms: Sequence[str] = ("krb5",),
         window: int = WINDOW,
         max_contexts: int = MAX_CONTEXTS,
         max_half_open: int = MAX_HALF_OPEN,
@@ -111,6 +113,7 @@ class GssServer:
         self.name = name
         self.keytab = keytab
         self.services = frozenset(_NAMES[service_number(each)] for each in services)
+        self.mechanisms = tuple(mechanisms)
         self.window = window
         self.max_age = max_age
         self.bindings = bindings
@@ -315,7 +318,7 @@ class GssServer:
     def _acceptor(self) -> Any:
         with self._lock:
             if self._credentials is None:
-                self._credentials = gss_api.acceptor(self.name, self.keytab)
+                self._credentials = gss_api.acceptor(self.name, self.keytab, self.mechanisms)
             return self._credentials
 
 
