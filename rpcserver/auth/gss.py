@@ -5,6 +5,7 @@ Needs the package ``gssapi``: ``pip install 'rpcserver[gss]'``.
 
 from __future__ import annotations
 
+from rpcserver.auth import gss_api
 from rpcserver.auth.gss_client import GssClient
 from rpcserver.auth.gss_server import GssCredential, GssServer
 from rpcserver.auth.gss_wire import RPCSEC_GSS
@@ -25,7 +26,8 @@ def from_word(word: str) -> GssClient | None:
 
 def server(gss: GssServer | str | bool) -> GssServer:
     """The flavor for what a user gives as ``gss``: itself, the service's name, or ``True`` for any
-    that the keytab has. Raises ``UsageError``."""
+    that the keytab has. Raises ``UsageError``, also if the package ``gssapi`` is not there."""
+    gss_api.api()
     if isinstance(gss, GssServer):
         return gss
     if isinstance(gss, str):

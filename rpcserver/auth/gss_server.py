@@ -91,8 +91,7 @@ class GssServer:
     ``max_age``: seconds after which a context is made anew. ``bindings``: what makes the channel
     bindings (RFC 5056) of a connection, ``None`` for those that have none.
 
-    Raises ``UsageError`` for a service that there is not. The package ``gssapi`` is loaded with
-    the first call.
+    Raises ``UsageError`` for a service that there is not.
     """
 
     flavor = RPCSEC_GSS

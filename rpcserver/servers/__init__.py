@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         VsockServer,
     )
     from rpcserver.servers.child import in_child
+    from rpcserver.servers.gss import GSSMixIn
     from rpcserver.servers.multiplex import (
         MultiplexingMixIn,
         MultiplexingTCPServer,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessMixIn",
+    "GSSMixIn",
     "MultiplexingMixIn",
     "MultiplexingTCPServer",
     "MultiplexingUDPServer",
@@ -63,6 +65,7 @@ _HOMES = {
     "ForkingUnixDatagramServer": "rpcserver.servers.blocking",
     "ForkingUnixStreamServer": "rpcserver.servers.blocking",
     "ForkingVsockServer": "rpcserver.servers.blocking",
+    "GSSMixIn": "rpcserver.servers.gss",
     "MultiplexingMixIn": "rpcserver.servers.multiplex",
     "MultiplexingTCPServer": "rpcserver.servers.multiplex",
     "MultiplexingUDPServer": "rpcserver.servers.multiplex_udp",

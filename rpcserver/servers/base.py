@@ -116,12 +116,16 @@ class RpcServer(socketserver.BaseServer):
         """
         self._owner = os.getpid()
         if self.allow_reuse_port:
-            self.socket.close()
-            self.socket = socket.socket(self.address_family, self.socket_type)
-            self.server_bind()
-            self.server_activate()
+            self.own_socket()
         else:
             self.shared = True
+
+    def own_socket(self) -> None:
+        """Have another socket at the same address."""
+        self.socket.close()
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self.server_activate()
 
     @property
     def one_at_a_time(self) -> bool:

@@ -151,9 +151,30 @@ class _DatagramServer(RpcServer):
 
 
 class UDPServer(_DatagramServer, socketserver.UDPServer):
-    """RPC over UDP. ``UDPServer((host, port), services)``; IPv6 by the form of ``host``."""
+    """RPC over UDP. ``UDPServer((host, port), services)``; IPv6 by the form of ``host``.
+
+    Class variable: ``sticky``, whether all datagrams of a client go to the same one of several
+    processes, for which each has a socket of its own.
+    """
 
     transport = "udp"
+    sticky = False
+
+    def server_bind(self) -> None:
+        if self.sticky:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+    def set_aside(self) -> None:
+        """Keep the port for other processes' sockets, and take nothing from them any more."""
+        self.socket.connect(self.socket.getsockname())  # it hears nobody but itself
+
+    def share(self) -> None:
+        if self.sticky:
+            self._owner = os.getpid()
+            self.own_socket()
+        else:
+            super().share()
 
     def prepare_socket(self) -> None:
         super().prepare_socket()

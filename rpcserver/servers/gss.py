@@ -21,8 +21,9 @@ class GSSMixIn(RpcServer):
     gss: GssServer | str | bool = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        from rpcserver.auth.gss import RPCSEC_GSS, server
+        from rpcserver.auth.gss import server
 
-        if RPCSEC_GSS not in self.engine.flavors:  # else another listener has told it already
-            methods.add_flavor(self.engine, server(self.gss))
+        flavor = server(self.gss)  # before there is a socket
+        super().__init__(*args, **options)
+        if flavor.flavor not in self.engine.flavors:  # else another listener has told it already
+            methods.add_flavor(self.engine, flavor)

@@ -22,7 +22,7 @@ def build_gss_calc(directory: Path) -> CalcC:
     flags = _words("pkg-config", "--cflags", "libtirpc", "krb5-gssapi")
     libraries = _words("pkg-config", "--libs", "libtirpc", "krb5-gssapi")
     for program, own, parts, more in (
-        ("calc_client", "gss_client.c", _CLIENT, ["-Wl,--wrap=connect_to"]),
+        ("calc_client", "gss_client.c", _CLIENT, ["-Wl,--wrap=connect_to,--wrap=clnttcp_create"]),
         ("calc_server", "gss_server.c", _SERVER, []),
     ):
         objects = [str(directory / f"{part}.o") for part in parts]

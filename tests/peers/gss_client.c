@@ -1,5 +1,6 @@
 /*
- * Has the calculator's client (examples/c) call with RPCSEC_GSS: linked with --wrap=connect_to.
+ * Has the calculator's client (examples/c) call with RPCSEC_GSS: linked with --wrap=connect_to and
+ * --wrap=clnttcp_create.
  * In the environment: GSS_TARGET (nfs@localhost), GSS_SERVICE (1 none, 2 integrity, 3 privacy),
  * GSS_HOW (rpc_gss_seccreate or authgss_create_default).
  */
@@ -10,6 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+CLIENT *__real_clnttcp_create(struct sockaddr_in *address, u_long program, u_long version, int *fd,
+                              u_int sending, u_int receiving);
+
+/* libtirpc wraps no arguments that are larger than its buffer, whatever the server is. */
+CLIENT *__wrap_clnttcp_create(struct sockaddr_in *address, u_long program, u_long version, int *fd,
+                              u_int sending, u_int receiving)
+{
+    return __real_clnttcp_create(address, program, version, fd, 4 << 20, 4 << 20);
+}
 
 CLIENT *__real_connect_to(rpcprog_t program, rpcvers_t version);
 
