@@ -65,6 +65,12 @@ INETD_IDLE_EXIT = 120.0
     "--privileged-port", is_flag=True, help="Serve only callers whose port is below 1024."
 )
 @click.option(
+    "--gss",
+    metavar="NAME",
+    help="Take callers who prove with Kerberos who they are, as the service NAME (nfs@HOST), or as"
+    " any whose key the keytab has: any.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -88,6 +94,7 @@ def serve(
     reuse_port: bool,
     allow: tuple[str, ...],
     privileged_port: bool,
+    gss: str | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -105,6 +112,8 @@ def serve(
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
+    if gss is not None:
+        settings["gss"] = True if gss == "any" else gss
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

@@ -27,6 +27,7 @@ from rpcserver.clients.resending import (
     pauses,
     went_nowhere,
 )
+from rpcserver.clients.waiting import ready, seconds_left
 from rpcserver.errors import AuthError, BadReply, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, PendingCall, random_word
 from rpcserver.rpc.flavor import ClientFlavor
@@ -220,9 +221,7 @@ class BlockingChannel(Negotiating):
                 if now >= retry:
                     retry = now + next(waits)
                     with suppress(OSError):
-                        message = self._engine.sealed(pending)
-                        check_size(self.endpoint, message)
-                        self._write([message], deadline)
+                        self._write(self._sealed([pending]), deadline)
                 self._read_for_all(min(deadline, retry))
 
     # --- the connection -----------------------------------------------------------------------
@@ -294,7 +293,7 @@ class BlockingChannel(Negotiating):
         """Wait for the socket without the lock, and sort what it brings with it; or sleep while
         another caller does so. ``event`` is what is waited for beside that."""
         if self._reading:
-            self._changed.wait(_left(until))
+            self._changed.wait(seconds_left(until))
             return
         self._reading = True
         sock = self._socket
@@ -332,10 +331,7 @@ class BlockingChannel(Negotiating):
 
     def _send(self, calls: Sequence[PendingCall], deadline: float) -> None:
         with self._changed:
-            messages = [self._engine.sealed(pending) for pending in calls]
-        if self._engine.session is not None:
-            for message in messages:
-                check_size(self.endpoint, message)
+            messages = self._sealed(calls)
         self._put(messages, deadline)
 
     def _put(self, messages: Sequence[bytes], deadline: float) -> None:
@@ -395,20 +391,3 @@ class BlockingChannel(Negotiating):
 
     def _read(self, sock: socket.socket) -> Iterable[bytes]:
         raise NotImplementedError
-
-
-def ready(sock: socket.socket, event: int, until: float) -> int:
-    """What the socket is ready for before ``until``, 0 for nothing. Raises ``OSError`` if it was
-    closed."""
-    poll = select.poll()
-    try:
-        poll.register(sock, event)
-    except ValueError:
-        raise OSError("the connection is closed") from None
-    left = _left(until)
-    found = poll.poll(None if left is None else left * 1000)
-    return found[0][1] if found else 0
-
-
-def _left(until: float) -> float | None:
-    return None if until == float("inf") else max(until - time.monotonic(), 0)

@@ -10,9 +10,10 @@ from contextlib import suppress
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
-from rpcserver.clients.base import CONNECT_TIMEOUT, BlockingChannel, ready
+from rpcserver.clients.base import CONNECT_TIMEOUT, BlockingChannel
 from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import FIRST_RETRY, LAST_RETRY, MAX_DAMAGED, MAX_UNMARKED, pauses
+from rpcserver.clients.waiting import ready
 from rpcserver.errors import RecordError
 from rpcserver.rpc.calls import PendingCall
 from rpcserver.rpc.flavor import ClientFlavor

@@ -117,6 +117,15 @@ class Negotiating:
         check_size(self.endpoint, pending.message)
         return pending
 
+    def _sealed(self, calls: Sequence[PendingCall]) -> list[bytes]:
+        """The messages to be sent now. Raises ``AuthError`` if they cannot be protected, and
+        ``UsageError`` for one that is then too long."""
+        messages = [self._engine.sealed(pending) for pending in calls]
+        if self._engine.session is not None:
+            for message in messages:
+                check_size(self.endpoint, message)
+        return messages
+
     def _say_farewell(self) -> None:
         session = self._engine.session
         if session is None or self._closed or self._socket is None:

@@ -284,11 +284,6 @@ class FlavorsOwn(Invocation):
 
     __slots__ = ("_engine", "_peer", "_work", "_xid")
 
-    blocking = True
-    asynchronous = False
-    known = b""
-    name = "authentication"
-
     def __init__(
         self, engine: ServerEngine, xid: int, peer: Peer, work: Work, begun: float
     ) -> None:
@@ -296,7 +291,13 @@ class FlavorsOwn(Invocation):
         self._xid = xid
         self._peer = peer
         self._work = work
+        self._entry = _FLAVORS
+        self._accepted = Accepted(None, b"", 0)
         self.begun = begun
+
+    @property
+    def name(self) -> str:
+        return "authentication"
 
     def run(self) -> Any:
         """Have the flavor do its work: its answer."""
@@ -358,6 +359,8 @@ class _Entry(NamedTuple):
     oneway: bool = False
     asynchronous: bool = False
 
+
+_FLAVORS = _Entry(Service(), Version, NULL, lambda call: None, UNKNOWN, blocking=True)
 
 _Table = dict[int, _Entry]
 

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from generated.calc import CALC_PROG, CalcV2Client, Node
 from rpcserver import errors
 from rpcserver.auth import GssClient
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.server import KINDS
+from rpcserver.servers.server import KINDS, Server
 from tests.interop.test_c_client import CHECKS
 from tests.peers.cc import CalcC
 from tests.peers.gss_cc import HOWS, SERVICES, build_gss_calc
@@ -35,6 +36,11 @@ def as_c(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def serving(listen: str = "tcp://127.0.0.1:0", kind: str = "select") -> Server:
+    services = CalcV1(), CalcV2()
+    return rpcserver.serve(*services, listen=[listen], register=False, kind=kind, gss=TARGET)
+
+
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -43,9 +49,7 @@ def test_c_calls_ours(
 ) -> None:
     as_c.setenv("GSS_HOW", how)
     as_c.setenv("GSS_SERVICE", SERVICES[service])
-    listen = [f"{transport}://127.0.0.1:0"]
-    options = {"listen": listen, "register": False, "gss": TARGET}
-    with rpcserver.serve(CalcV1(), CalcV2(), **options) as server:
+    with serving(f"{transport}://127.0.0.1:0") as server:
         server.start()
         port = parse_url(server.endpoints[0]).port
         # It wraps nothing that is larger than its buffer, which is 256 KiB at most.
@@ -66,8 +70,7 @@ def test_c_calls_every_kind(
     as_c.setenv("GSS_HOW", "rpc_gss_seccreate")
     as_c.setenv("GSS_SERVICE", SERVICES["privacy"])
     checks = [check for check in CHECKS if kind != "forks" or check != "remembering"]
-    options = {"listen": [f"{transport}://127.0.0.1:0"], "register": False, "gss": TARGET}
-    with rpcserver.serve(CalcV1(), CalcV2(), kind=kind, **options) as server:
+    with serving(f"{transport}://127.0.0.1:0", kind) as server:
         server.start()
         port = parse_url(server.endpoints[0]).port
         for check in checks:
@@ -112,8 +115,7 @@ def test_the_falling_back_is_from_2_to_1(gss_c: CalcC, tmp_path: Path) -> None:
 
 
 def test_tshark_reads_what_is_private(kerberos: Realm, tmp_path: Path) -> None:
-    options = {"listen": ["tcp://127.0.0.1:0"], "register": False, "gss": TARGET}
-    with rpcserver.serve(CalcV1(), CalcV2(), **options) as server:
+    with serving() as server:
         server.start()
         port = parse_url(server.endpoints[0]).port
         with Capture(tmp_path / "private.pcapng", tcp_ports=[port]) as capture:
@@ -139,10 +141,9 @@ def test_a_ticket_that_expires(tmp_path: Path) -> None:
     """In mid-session: the calls go on with the new ticket, and nobody sees it."""
     with realm(tmp_path, skew=1) as kerberos:
         kerberos.ticket("4s")
-        options = {"listen": ["tcp://127.0.0.1:0"], "register": False, "gss": TARGET}
-        with rpcserver.serve(CalcV2(), **options) as server:
+        with serving() as server:
             server.start()
-            flavor = server.engine.flavors[6]
+            flavor: Any = server.engine.flavors[6]
             url = server.endpoints[0]
             credentials = GssClient(TARGET)
             with (
@@ -163,7 +164,7 @@ def test_a_ticket_that_expires(tmp_path: Path) -> None:
                 assert late.add(1, 2) == 3
                 assert len(flavor) == 2 + 1  # the first one's old one stays until it is in the way
         kerberos.ticket("1s")
-        with rpcserver.serve(CalcV2(), **options) as server:
+        with serving() as server:
             server.start()
             with rpcserver.connect(
                 CalcV2Client, server.endpoints[0], credentials=GssClient(TARGET)

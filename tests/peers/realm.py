@@ -6,10 +6,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.peers.need import PATH, need, unavailable
-from tests.peers.netns import Namespace
 from tests.peers.process import Process, until
 
 REALM = "RPC.TEST"
@@ -50,10 +50,8 @@ _KDC = """\
 
 def need_gss() -> None:
     """Skip the test (fail in CI) unless a realm can be made, and ours can speak to it."""
-    try:
-        import gssapi  # noqa: F401
-    except ImportError as error:
-        unavailable(f"{error}: pip install --group gss (needs the Debian package libkrb5-dev)")
+    if find_spec("gssapi") is None:
+        unavailable("no gssapi: pip install --group gss (it needs the Debian package libkrb5-dev)")
     need("krb5-kdc", "krb5kdc", "kdb5_util")
     need("krb5-admin-server", "kadmin.local")
     need("krb5-user", "kinit", "kvno")
@@ -105,9 +103,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def realm(
-    directory: Path, *, skew: int = 300, namespace: Namespace | None = None
-) -> Iterator[Realm]:
+def realm(directory: Path, *, skew: int = 300) -> Iterator[Realm]:
     """Make a realm, and have it run; this process is told where it is, too."""
     need_gss()
     port = free_port()
@@ -129,7 +125,7 @@ def realm(
         queries.append(f"ktadd -k {made.keytab} {service}/localhost")
     made.run("kadmin.local", "-r", REALM, text="\n".join(queries) + "\n")
     argv = ["krb5kdc", "-n", "-r", REALM]
-    kdc = Process(namespace.command(*argv) if namespace else argv, env=environment)
+    kdc = Process(argv, env=environment)
     before = {name: os.environ.get(name) for name in environment}
     try:
         with kdc:
@@ -142,8 +138,7 @@ def realm(
                     return False
                 return True
 
-            if namespace is None:
-                until("the KDC", answers)
+            until("the KDC", answers)
             os.environ.update(environment)
             yield made
     finally:
