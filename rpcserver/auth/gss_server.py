@@ -19,9 +19,12 @@ from rpcserver.auth.gss_wire import (
     PLAIN,
     RPCSEC_GSS,
     SERVICES,
+    check_header,
+    header_problem,
     opened,
     protected,
     service_number,
+    signed,
     word,
 )
 from rpcserver.errors import AuthError, GarbageArgs, XdrError
@@ -37,7 +40,7 @@ from rpcserver.protocols.rpcsec_gss import (
     RpcGssServiceT,
 )
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Auth, Work
+from rpcserver.rpc.flavor import NO_AUTH, Accepted, Answered, Work
 from rpcserver.rpc.message import CallMessage
 from rpcserver.xdr.codec import codec_of
 
@@ -183,10 +186,10 @@ class GssServer:
             if connection is None or context.channel is not connection:
                 raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "not bound to this connection")
         else:
-            _check_header(call, protection)
+            check_header(call, protection)
         if not self._is_new(cred, context, peer):
             return None
-        verifier = NO_AUTH if by_channel else _signed(protection, word(number))
+        verifier = NO_AUTH if by_channel else signed(protection, word(number))
         if cred.gss_proc == RpcGssProcT.RPCSEC_GSS_DESTROY:
             with self._lock:
                 self._contexts.drop(cred.handle)
@@ -235,7 +238,7 @@ class GssServer:
         except XdrError as error:
             raise AuthError(AuthStat.AUTH_BADVERF, f"verifier: {error}") from None
         except Failure as error:
-            raise _header_problem(error) from None
+            raise header_problem(error) from None
         if not self._is_new(cred, context, peer):
             return None
         if bound:
@@ -300,7 +303,7 @@ class GssServer:
                 )
                 return Answered(_INIT_RES.pack(result))
             protection = Protection(step.context, self._make_lock())
-            verifier = _signed(protection, word(self.window))
+            verifier = signed(protection, word(self.window))
             principal = gss_api.display(step.name)
         except Failure as error:
             logger.info("%s: no context: %s", peer, error)
@@ -319,25 +322,3 @@ class GssServer:
             if self._credentials is None:
                 self._credentials = gss_api.acceptor(self.name, self.keytab, self.mechanisms)
             return self._credentials
-
-
-def _check_header(call: CallMessage, protection: Protection) -> None:
-    """Raises ``AuthError`` unless the verifier is the MIC of what is before it."""
-    if call.verifier.flavor != RPCSEC_GSS:
-        raise AuthError(AuthStat.AUTH_BADVERF, f"verifier of flavor {call.verifier.flavor}")
-    try:
-        protection.check(call.record[: call.verifier_at], call.verifier.body)
-    except Failure as error:
-        raise _header_problem(error) from None
-
-
-def _header_problem(error: Failure) -> AuthError:
-    stat = AuthStat.RPCSEC_GSS_CTXPROBLEM if error.expired else AuthStat.RPCSEC_GSS_CREDPROBLEM
-    return AuthError(stat, f"verifier: {error}")
-
-
-def _signed(protection: Protection, message: bytes) -> Auth:
-    try:
-        return Auth(RPCSEC_GSS, protection.sign(message))
-    except Failure as error:
-        raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, str(error)) from None

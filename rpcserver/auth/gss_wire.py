@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rpcserver.auth.gss_api import Failure, Protection
-from rpcserver.errors import UsageError, XdrError
-from rpcserver.protocols.rpc_msg import AuthFlavor
+from rpcserver.errors import AuthError, UsageError, XdrError
+from rpcserver.protocols.rpc_msg import AuthFlavor, AuthStat
 from rpcserver.protocols.rpcsec_gss import (
     RpcGssCredTRpcsecGssVers1,
     RpcGssCredVers1T,
@@ -14,6 +14,7 @@ from rpcserver.protocols.rpcsec_gss import (
     RpcGssServiceT,
 )
 from rpcserver.rpc.flavor import Auth
+from rpcserver.rpc.message import CallMessage
 from rpcserver.xdr.codec import codec_of, encode
 
 RPCSEC_GSS = int(AuthFlavor.RPCSEC_GSS)
@@ -88,3 +89,27 @@ def opened(
     if body[:4] != word(number):
         raise Failure("it is of another call")
     return body, 4
+
+
+def check_header(call: CallMessage, protection: Protection) -> None:
+    """Raises ``AuthError`` unless the verifier is the MIC of what is before it."""
+    if call.verifier.flavor != RPCSEC_GSS:
+        raise AuthError(AuthStat.AUTH_BADVERF, f"verifier of flavor {call.verifier.flavor}")
+    try:
+        protection.check(call.record[: call.verifier_at], call.verifier.body)
+    except Failure as error:
+        raise header_problem(error) from None
+
+
+def header_problem(error: Failure) -> AuthError:
+    """What is answered to a verifier that does not fit."""
+    stat = AuthStat.RPCSEC_GSS_CTXPROBLEM if error.expired else AuthStat.RPCSEC_GSS_CREDPROBLEM
+    return AuthError(stat, f"verifier: {error}")
+
+
+def signed(protection: Protection, message: bytes) -> Auth:
+    """The verifier that signs ``message``. Raises ``AuthError``."""
+    try:
+        return Auth(RPCSEC_GSS, protection.sign(message))
+    except Failure as error:
+        raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, str(error)) from None

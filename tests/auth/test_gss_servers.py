@@ -15,7 +15,7 @@ pytest.importorskip("gssapi", exc_type=ImportError)
 
 import rpcserver
 from rpcserver import aio, errors, rpc
-from rpcserver.auth import GssClient, GssCredential, GssServer, gss_api, gss_client
+from rpcserver.auth import GssClient, GssCredential, GssServer, gss_api, gss_calls
 from rpcserver.servers import GSSMixIn, MultiplexingTCPServer, TCPServer, ThreadingTCPServer
 from rpcserver.servers.server import KINDS
 from tests.cli.command import running
@@ -341,7 +341,7 @@ def test_three_legs(kerberos: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sequence_numbers_that_are_used_up(
     kerberos: Realm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gss_client, "MAXSEQ", 5)
+    monkeypatch.setattr(gss_calls, "MAXSEQ", 5)
     with serving() as server:
         server.start()
         flavor = server.engine.flavors[6]
