@@ -320,5 +320,9 @@ class GssServer:
     def _acceptor(self) -> Any:
         with self._lock:
             if self._credentials is None:
-                self._credentials = gss_api.acceptor(self.name, self.keytab, self.mechanisms)
+                try:
+                    self._credentials = gss_api.acceptor(self.name, self.keytab, self.mechanisms)
+                except Failure as error:
+                    logger.error("no key to accept callers with: %s", error)
+                    raise
             return self._credentials

@@ -104,7 +104,9 @@ def test_ours_calls_c(gss_c: CalcC, transport: str, service: str, version: int) 
 
 def test_the_falling_back_is_from_2_to_1(gss_c: CalcC, tmp_path: Path) -> None:
     with gss_c.serving() as server:
-        with Capture(tmp_path / "versions.pcapng", tcp_ports=[server.tcp]) as capture:
+        keep = f"port {server.tcp}"
+        file = tmp_path / "versions.pcapng"
+        with Capture(file, keep=keep, tcp_ports=[server.tcp]) as capture:
             url = f"tcp://127.0.0.1:{server.tcp}"
             credentials = GssClient(TARGET, bindings=b"tls-exporter:" + bytes(32))
             with rpcserver.connect(CalcV2Client, url, credentials=credentials) as client:
@@ -118,7 +120,8 @@ def test_tshark_reads_what_is_private(kerberos: Realm, tmp_path: Path) -> None:
     with serving() as server:
         server.start()
         port = parse_url(server.endpoints[0]).port
-        with Capture(tmp_path / "private.pcapng", tcp_ports=[port]) as capture:
+        file = tmp_path / "private.pcapng"
+        with Capture(file, keep=f"port {port}", tcp_ports=[port]) as capture:
             for word in ("krb5", "krb5i", "krb5p"):
                 url = server.endpoints[0]
                 with rpcserver.connect(CalcV2Client, url, credentials=f"{word}:{TARGET}") as client:

@@ -1,6 +1,7 @@
 """A Kerberos realm of the tests' own: KDC, keytab and tickets under one directory."""
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.peers.need import PATH, need, unavailable
+from tests.peers.need import PATH, unavailable
 from tests.peers.process import Process, until
 
 REALM = "RPC.TEST"
+_PROGRAMS = {"krb5-kdc": "krb5kdc", "krb5-admin-server": "kadmin.local", "krb5-user": "kinit"}
 PASSWORD = "alice's own"
 
 _KRB5 = """\
@@ -48,13 +50,14 @@ _KDC = """\
 """
 
 
-def need_gss() -> None:
-    """Skip the test (fail in CI) unless a realm can be made, and ours can speak to it."""
+def missing() -> str | None:
+    """What a realm, and we in it, would need and there is not."""
     if find_spec("gssapi") is None:
-        unavailable("no gssapi: pip install --group gss (it needs the Debian package libkrb5-dev)")
-    need("krb5-kdc", "krb5kdc", "kdb5_util")
-    need("krb5-admin-server", "kadmin.local")
-    need("krb5-user", "kinit", "kvno")
+        return "no gssapi: pip install --group gss (it needs the Debian package libkrb5-dev)"
+    for package, program in _PROGRAMS.items():
+        if shutil.which(program, path=PATH) is None:
+            return f"{program} not found: install the Debian package {package}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def free_port() -> int:
 @contextmanager
 def realm(directory: Path, *, skew: int = 300) -> Iterator[Realm]:
     """Make a realm, and have it run; this process is told where it is, too."""
-    need_gss()
+    if absent := missing():
+        unavailable(absent)
     port = free_port()
     values = {"realm": REALM, "directory": directory, "port": port, "skew": skew}
     (directory / "krb5.conf").write_text(_KRB5.format_map(values))
