@@ -15,7 +15,7 @@ from rpcserver.auth.sys import SysCredential
 from rpcserver.auth.tls_settings import TlsClient, client_settings
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
-from rpcserver.clients.finding import opener_for, remaining
+from rpcserver.clients.finding import host_of, opener_for, remaining
 from rpcserver.errors import UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Service
@@ -25,6 +25,8 @@ from rpcserver.servers.serve import serve as _serve
 
 if TYPE_CHECKING:
     import ssl
+
+    from rpcserver.auth.gss import GssClient
 
 __all__ = ["AsyncServer", "Connecting", "connect", "serve"]
 
@@ -68,7 +70,7 @@ def connect(
     *,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     resend: bool = False,
@@ -90,7 +92,7 @@ def connect(
     """
     if not (isinstance(client_class, type) and issubclass(client_class, AsyncClient)):
         raise UsageError(f"{client_class!r} is no class of asyncio clients")
-    flavor = client_flavor(credentials)
+    flavor = client_flavor(credentials, host_of(target))
     secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
 
     async def opened() -> ClientT:

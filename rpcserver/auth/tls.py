@@ -15,7 +15,7 @@ from rpcserver.errors import AuthError
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.dispatch import ServerEngine
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, Work
 from rpcserver.rpc.message import CALL_HEADER, CallMessage, pack_auth
 from rpcserver.rpc.plain import About, PlainCalls
 
@@ -73,7 +73,7 @@ class TlsEngine(ServerEngine):
 
     def _accept(
         self, call: CallMessage, peer: Peer, connection: Connection | None
-    ) -> Accepted | Answered | None:
+    ) -> Accepted | Answered | Work | None:
         tls: TlsInfo | None = None if connection is None else connection.tls
         if tls is None and self.required and call.credential.flavor != AUTH_TLS:
             raise AuthError(AuthStat.AUTH_TOOWEAK, "a call in the clear")

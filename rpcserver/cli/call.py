@@ -10,8 +10,8 @@ import click
 import rpcserver
 from rpcserver import rpc, xdr
 from rpcserver.cli.options import (
-    auth_option,
     compile_options,
+    kerberos_options,
     rpcbind_option,
     timeout_option,
     tls_client_options,
@@ -26,7 +26,7 @@ from rpcserver.cli.procedures import choose, values
 @click.argument("arguments", nargs=-1, metavar="[JSON]...")
 @click.option("--vers", type=int, help="The version. Default: the highest with that procedure.")
 @timeout_option
-@auth_option
+@kerberos_options
 @rpcbind_option
 @tls_client_options
 @compile_options
@@ -38,6 +38,7 @@ def call(
     vers: int | None,
     timeout: float,
     auth: str,
+    gss_name: str | None,
     rpcbind: str | None,
     tls: str | None,
     tls_ca: str | None,
@@ -55,6 +56,11 @@ def call(
     """
     chosen = choose(rpcserver.load(file, **how), procedure, vers)
     given = values(chosen.procedure, arguments)
+
+    if gss_name is not None:
+        if not auth.startswith("krb5"):
+            raise click.UsageError(f"--gss-name is for Kerberos, not for --auth {auth}")
+        auth = f"{auth}:{gss_name}"
 
     class Caller(rpc.Client, version=chosen.version):
         pass

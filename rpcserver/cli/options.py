@@ -83,6 +83,22 @@ def tls_server_options(command: Command) -> Command:
     return _with(command, _TLS_SERVER)
 
 
+_KERBEROS = (
+    click.option(
+        "--auth",
+        type=click.Choice(["none", "sys", "krb5", "krb5i", "krb5p"]),
+        default="none",
+        show_default=True,
+        help="Who to be: nobody, this process's user and groups, or who has the Kerberos ticket:"
+        " calls with krb5i are signed, with krb5p encrypted.",
+    ),
+    click.option(
+        "--gss-name",
+        metavar="NAME",
+        help="The service to prove it to, nfs@HOST or a principal. Default: host@HOST.",
+    ),
+)
+
 _READ = (
     click.option(
         "-I", "include", multiple=True, metavar="DIR", help="Look for included files here."
@@ -101,6 +117,11 @@ _COMPILE = (
         help="What strings become: str in UTF-8 (the default) or Latin-1, or bytes.",
     ),
 )
+
+
+def kerberos_options(command: Command) -> Command:
+    """Who to be, Kerberos among that: auth, gss_name."""
+    return _with(command, _KERBEROS)
 
 
 def read_options(command: Command) -> Command:

@@ -84,6 +84,12 @@ SQUASHES = {"root": root_squash(), "all": all_squash()}
     help="Hand out short credentials (AUTH_SHORT), and know N of them.",
 )
 @click.option(
+    "--gss",
+    metavar="NAME",
+    help="Take callers who prove with Kerberos who they are, as the service NAME (nfs@HOST), or as"
+    " any whose key the keytab has: any.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -111,6 +117,7 @@ def serve(
     squash: str | None,
     peer_credentials: bool,
     short_credentials: int | None,
+    gss: str | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -136,6 +143,8 @@ def serve(
     if short_credentials:
         settings["short_credentials"] = short_credentials
     settings |= {name: value for name, value in tls.items() if value is not None}
+    if gss is not None:
+        settings["gss"] = True if gss == "any" else gss
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

@@ -108,7 +108,7 @@ class AsyncDatagramChannel(AsyncChannel):
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
         for pause in pauses(FIRST_RETRY, LAST_RETRY):
-            await self._send(transport, self._part(pending))
+            await self._send(transport, self._sealed(pending))
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answered), pause)
                 return

@@ -12,6 +12,7 @@ from typing import Any
 
 from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
+from rpcserver.clients.negotiating_aio import AsyncNegotiating
 from rpcserver.clients.opening import Opener, Wire
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
@@ -21,7 +22,7 @@ from rpcserver.clients.resending import (
     pauses,
     went_nowhere,
 )
-from rpcserver.errors import CallError, NotReached, RecordError, TimedOut
+from rpcserver.errors import AuthError, CallError, NotReached, RecordError, TimedOut
 from rpcserver.rpc.calls import ClientEngine, random_word
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.message import is_call
@@ -35,7 +36,7 @@ async def _refuse(record: bytes) -> bytes | None:
     return refuse_call(record)
 
 
-class AsyncChannel(ABC):
+class AsyncChannel(AsyncNegotiating, ABC):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     ``timeout`` (seconds for a call) and ``connect_timeout`` may be changed at any time. The
@@ -51,6 +52,7 @@ class AsyncChannel(ABC):
         connect_timeout: float,
         max_in_flight: int,
     ) -> None:
+        super().__init__(max_in_flight)
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -103,6 +105,7 @@ class AsyncChannel(ABC):
 
     async def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
+        await self._say_farewell()
         self._closed = True
         if self._transport is not None:
             self._flush()
@@ -164,13 +167,19 @@ class AsyncChannel(ABC):
 
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""
+        if self._engine.session is None:
+            await self._deliver(pending, connect_timeout)
+        else:
+            await self._deliver_in_session(self._engine.session, pending, connect_timeout)
+
+    async def _deliver(self, pending: PendingCall, connect_timeout: float | None) -> None:
         async with self._room:
             waits: Iterator[float] | None = None
             for tried in count():
                 begun = time.monotonic()
                 try:
                     await self._attempt(pending, connect_timeout)
-                except NotReached as error:
+                except (NotReached, AuthError) as error:
                     pending.fail(error)
                 if pending.error is None:
                     return
@@ -183,7 +192,7 @@ class AsyncChannel(ABC):
     async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
         transport = self._transport or await self.connect(connect_timeout)
         if pending.oneway:
-            await self._send(transport, self._part(pending))
+            await self._send(transport, self._sealed(pending))
             self._flush()
             pending.sent()
             return
@@ -271,13 +280,13 @@ class AsyncChannel(ABC):
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        await self._send(transport, self._part(pending))
+        await self._send(transport, self._sealed(pending))
         await answered
 
-    def _check(self, pending: PendingCall) -> None:  # noqa: B027  most can be sent
+    def _check(self, pending: PendingCall) -> None:
         """Raises ``UsageError`` for a call that cannot be sent."""
 
-    def _flush(self) -> None:  # noqa: B027  most keep nothing
+    def _flush(self) -> None:
         """Nothing more follows: send what was kept for that."""
 
     @abstractmethod

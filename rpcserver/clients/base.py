@@ -8,10 +8,10 @@ from itertools import count
 from typing import Any
 
 from rpcserver.clients.batch import Batch
+from rpcserver.clients.negotiating import Negotiating
 from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import FIRST_BACK_OFF, LAST_BACK_OFF, pauses, went_nowhere
-from rpcserver.clients.shared import SharedConnection
-from rpcserver.errors import NotReached, TimedOut
+from rpcserver.errors import AuthError, NotReached, TimedOut
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.version import Procedure, Version
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
 
 
-class BlockingChannel(SharedConnection):
+class BlockingChannel(Negotiating):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     It may be used by many threads. ``timeout`` (seconds for a call) and ``connect_timeout`` may be
@@ -81,6 +81,14 @@ class BlockingChannel(SharedConnection):
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None = None
     ) -> None:
         """Send calls, and wait until all are done. Raises ``TimedOut``."""
+        if self._engine.session is None:
+            self._exchange(calls, deadline, connect_timeout)
+        else:
+            self._exchange_in(self._engine.session, calls, deadline, connect_timeout)
+
+    def _exchange(
+        self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
+    ) -> None:
         begun = time.monotonic()
         try:
             self._try(calls, deadline, connect_timeout)
@@ -117,7 +125,8 @@ class BlockingChannel(SharedConnection):
     ) -> None:
         """Send calls over a connection, a new one if need be; those are done that it fails."""
         try:
-            if len(calls) == 1 and self._sent_alone(calls[0], deadline):
+            alone = len(calls) == 1 and self._engine.session is None
+            if alone and self._sent_alone(calls[0], deadline):
                 self._collect(calls, deadline)
                 return
             with self._lock:
@@ -125,7 +134,7 @@ class BlockingChannel(SharedConnection):
             if not usable:
                 self._open(deadline, connect_timeout)
             self._attempt(calls, deadline)
-        except NotReached as error:
+        except (NotReached, AuthError) as error:
             for pending in calls:
                 if not pending.done:
                     pending.fail(type(error)(*error.args))
@@ -161,7 +170,7 @@ class BlockingChannel(SharedConnection):
         """Send calls over the connection that is open, and wait until all are done."""
         with self._lock:
             self._engine.wait(calls)
-        self._send(self._parts(calls), deadline)
+        self._send(self._sealed(calls), deadline)
         self._collect(calls, deadline)
 
     def _collect(self, calls: Sequence[PendingCall], deadline: float) -> None:

@@ -195,7 +195,7 @@ class DatagramChannel(BlockingChannel):
                 return
             with self._lock:
                 self._engine.again(pending)
-            self._send([pending.message], deadline)
+            self._send(self._sealed([pending]), deadline)
         self._wait_for_one(pending, deadline)
 
     def _wait_for_one(self, pending: PendingCall, deadline: float) -> None:
@@ -210,7 +210,7 @@ class DatagramChannel(BlockingChannel):
                     retry = now + next(waits)
                     with suppress(OSError):
                         if self._socket is not None:
-                            self._write(self._socket, [pending.message], deadline)
+                            self._write(self._socket, self._sealed([pending]), deadline)
                 self._read_for_all(min(deadline, retry))
 
     def _framed(self, message: bytes) -> bytes:

@@ -12,6 +12,7 @@ from rpcserver.rpc.version import Client, Version
 if TYPE_CHECKING:
     import ssl
 
+    from rpcserver.auth.gss import GssClient
     from rpcserver.auth.sys import SysCredential
     from rpcserver.auth.tls_settings import TlsClient
     from rpcserver.rpc.flavor import ClientFlavor
@@ -29,7 +30,7 @@ def connect(
     *,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     resend: bool = False,
@@ -51,7 +52,8 @@ def connect(
 
     ``timeout`` holds for finding the service and for each call, ``connect_timeout`` for each
     attempt to open a connection (seconds). ``credentials``: ``"none"``, ``"sys"``, a
-    ``SysCredential`` or a flavor. ``rpcbind``: the URL of the rpcbind to ask.
+    ``SysCredential``; ``"krb5"``, ``"krb5i"``, ``"krb5p"``, a ``rpcserver.auth.GssClient``; or a
+    flavor. ``rpcbind``: the URL of the rpcbind to ask.
 
     ``resend``: all calls may run twice, or the server remembers its replies: one whose connection
     is lost is sent again over another. ``lenient``: take replies that break record marking or are
@@ -75,9 +77,9 @@ def connect(
     from rpcserver.auth.base import client_flavor
     from rpcserver.auth.tls_settings import client_settings
     from rpcserver.clients.blocking import open_channel
-    from rpcserver.clients.finding import opener_for, remaining
+    from rpcserver.clients.finding import host_of, opener_for, remaining
 
-    flavor = client_flavor(credentials)
+    flavor = client_flavor(credentials, host_of(target))
     secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
     deadline = time.monotonic() + timeout
     opener = opener_for(

@@ -262,6 +262,12 @@ def tls_starter(
     return Starter(settings, version._prog, version._vers, host)
 
 
+def host_of(target: str) -> str:
+    """The host that ``target`` names; empty for this one by a path."""
+    place = given_endpoint(target, None)
+    return target if place is None else place.host
+
+
 def remaining(deadline: float) -> float:
     """Seconds until ``deadline`` that opening a connection may take."""
     return min(CONNECT_TIMEOUT, max(deadline - time.monotonic(), 0.001))

@@ -90,8 +90,10 @@ class Receiver:
         """As ``receive``."""
         milliseconds = milliseconds_left(until)
         plain = self._plain
-        if plain is None or milliseconds == 0:
+        if plain is None:
             return python_receive(self.sock, room, milliseconds)
+        if milliseconds == 0:
+            return receive(plain, room, milliseconds)
         if milliseconds != self._patience:
             self._patience = None
             set_patience(plain, milliseconds)

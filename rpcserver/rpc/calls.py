@@ -19,7 +19,7 @@ from rpcserver.errors import (
     XdrError,
 )
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import AUTH_NONE, ClientFlavor, after_header
+from rpcserver.rpc.flavor import AUTH_NONE, ClientFlavor, Exchange, SessionFlavor, after_header
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, is_call, parse_reply
 from rpcserver.rpc.pending import (
     PendingCall,
@@ -56,6 +56,8 @@ class ClientEngine:
 
     def __init__(self, flavor: ClientFlavor, first_xid: int) -> None:
         self.flavor = flavor
+        self.session = flavor if isinstance(flavor, SessionFlavor) else None
+        self._asked: type[Version] | None = None  # what is called in the session
         self._xid = first_xid
         self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
@@ -106,16 +108,44 @@ class ClientEngine:
             if way.head is not None:
                 pending = begin_call(PendingCall, way, xid, arguments, resend, lenient, oneway)
             else:
-                encoded = way.arguments.pack(arguments)
-                message, opened = flavor.protect(_header(xid, version, procedure), encoded)
-                pending = ProtectedCall(xid, procedure, message, opened, resend, lenient, oneway)
-                pending.arguments = encoded
+                encoded, options = way.arguments.pack(arguments), (resend, lenient, oneway)
+                pending = self._protected(flavor, xid, version, procedure, encoded, *options)
         except XdrError as error:
             raise error.within("args") from None
         self._xid = xid
         if lenient:
             self.lenient = True
         return pending
+
+    def _protected(
+        self,
+        flavor: ClientFlavor,
+        xid: int,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: bytes,
+        *options: bool,
+    ) -> ProtectedCall:
+        header, in_session = _header(xid, version, procedure), flavor is self.session
+        pending = ProtectedCall.made(
+            flavor, header, procedure, arguments, *options, in_session=in_session
+        )
+        if in_session:
+            self._asked = version
+        else:
+            pending.protect()
+        return pending
+
+    def own(self, step: Exchange) -> PendingCall:
+        """A call of the session's own, to what is called in it."""
+        assert self._asked is not None
+        return self.make(self._asked, step.procedure, step.arguments, flavor=step.flavor)
+
+    def seal(self, calls: Iterable[PendingCall]) -> None:
+        """Protect the calls of a session that are sent now. Raises ``AuthError``."""
+        for pending in calls:
+            if isinstance(pending, ProtectedCall) and pending.in_session:
+                pending.protect()
 
     def _way(
         self,
@@ -144,12 +174,14 @@ class ClientEngine:
         self._ways.clear()
         self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
         header = xid.to_bytes(4) + pending.message[4 : CALL_HEADER.size]
-        arguments, kind = pending.arguments, type(pending)
-        message, opened = flavor.protect(header, arguments)
-        again = kind(xid, pending.procedure, message, opened, pending.resend, pending.lenient)
-        if isinstance(again, ProtectedCall):
-            again.arguments = arguments
-        return again
+        procedure, arguments = pending.procedure, pending.arguments
+        options = pending.resend, pending.lenient
+        if isinstance(pending, ProtectedCall):
+            again = ProtectedCall.made(flavor, header, procedure, arguments, *options)
+            again.protect()
+            return again
+        message, open_reply = flavor.protect(header, arguments)
+        return PendingCall(xid, procedure, message, open_reply, *options)
 
     def take(self, reader: RecordReader, made: Callable[[bytes], object]) -> list[PendingCall]:
         """Give the replies that ``reader`` has to their calls, which are then done, and return

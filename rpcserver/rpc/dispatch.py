@@ -31,7 +31,7 @@ from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
 from rpcserver.rpc.demands import Demand, demands_of
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
 from rpcserver.rpc.version import Procedure, Service, Version
@@ -97,6 +97,8 @@ class ServerEngine:
             if (access := self.access.get(call.prog)) is not None and not access.admits(peer):
                 raise AuthError(rpc_msg.AuthStat.AUTH_TOOWEAK, "not on the program's access list")
             accepted = self._accept(call, peer, connection)
+            if isinstance(accepted, Work):
+                return FlavorsOwn(self, xid, peer, accepted, now)
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
@@ -105,6 +107,8 @@ class ServerEngine:
                 raise self._unavailable(call)
             for demand in entry.demands:
                 demand.check(call.credential.flavor, accepted, connection)
+            if accepted.garbage is not None:
+                raise GarbageArgs(accepted.garbage)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
@@ -166,7 +170,7 @@ class ServerEngine:
 
     def _accept(
         self, call: message.CallMessage, peer: Peer, connection: Connection | None
-    ) -> Accepted | Answered | None:
+    ) -> Accepted | Answered | Work | None:
         flavor = self.flavors.get(call.credential.flavor)
         if flavor is None:
             raise AuthError(
@@ -282,6 +286,46 @@ class Invocation:
         self._counters.count(row, outcome, max(0.0, now - self.begun))
 
 
+class FlavorsOwn(Invocation):
+    """A call that waits for its flavor, and for no method."""
+
+    __slots__ = ("_engine", "_peer", "_work", "_xid")
+
+    def __init__(
+        self, engine: ServerEngine, xid: int, peer: Peer, work: Work, begun: float
+    ) -> None:
+        self._engine = engine
+        self._xid = xid
+        self._peer = peer
+        self._work = work
+        self._entry = _FLAVORS
+        self._accepted = Accepted(None, b"", 0)
+        self.begun = begun
+
+    @property
+    def name(self) -> str:
+        return "authentication"
+
+    def run(self) -> Any:
+        """Have the flavor do its work: its answer."""
+        return self._work.run()
+
+    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
+        """The reply that brings what the flavor answered."""
+        return self._engine._by_flavor(self._xid, result)
+
+    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
+        """The reply if it raised: its own ``Refused``, else SYSTEM_ERR and a log."""
+        if isinstance(error, Refused):
+            logger.info("%s: xid %#x: %s: %s", self._peer, self._xid, type(error).__name__, error)
+        else:
+            logger.error("%s: authentication failed: %s", self._peer, error, exc_info=error)
+            error = SystemErr()
+        counters = self._engine.counters
+        counters.count(counters.row(UNKNOWN), _OUTCOMES[type(error)])
+        return refusal(self._xid, NO_AUTH, error)
+
+
 def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
     """The reply for a refusal: the one table from failure to answer (RFC 5531 section 9)."""
     match error:
@@ -329,6 +373,8 @@ class _Entry(NamedTuple):
         """Whether its calls are never plain."""
         return self.blocking or self.asynchronous or self.buffers or bool(self.demands)
 
+
+_FLAVORS = _Entry(Service(), Version, NULL, lambda call: None, UNKNOWN, blocking=True)
 
 _Table = dict[int, _Entry]
 

@@ -8,7 +8,8 @@ codec has the same in C; a test holds the two equal.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from rpcserver.errors import AuthError, BadReply, CallError, GarbageArgs, NotReached, XdrError
 from rpcserver.rpc.flavor import Auth, ClientFlavor, OpenReply
@@ -20,6 +21,7 @@ from rpcserver.xdr.codec import NATIVE, Codec
 _LAST = 0x8000_0000
 _MARK_AND_XID = struct.Struct(">2I")
 _SUCCESS = struct.pack(">5I", 1, 0, 0, 0, 0)  # REPLY, MSG_ACCEPTED, AUTH_NONE, SUCCESS
+_MAX_OPENERS = 16  # sendings of which each may be the one that is answered: a minute of datagrams
 _REPLY = 24  # bytes of a plain reply before its results
 
 
@@ -138,8 +140,7 @@ class PendingCall(Pending):
         """End the call with what its reply brought."""
         self.done = True
         try:
-            if self.open_reply is not None:
-                results = self.open_reply(verifier, results)
+            results = self._opened(verifier, results)
             codec = self.procedure.result_codec
             if self.lenient:
                 self.value, _ = codec.unpack(results, lenient=True)
@@ -151,13 +152,72 @@ class PendingCall(Pending):
         except CallError as error:
             self.error = error
 
+    def _opened(self, verifier: Auth, results: bytes) -> bytes:
+        return results if self.open_reply is None else self.open_reply(verifier, results)
+
 
 class ProtectedCall(PendingCall):
-    """A call whose flavor has to see it, and its reply. ``arguments``: encoded, as they were."""
+    """A call whose flavor has to see it, and its reply: ``made`` makes it, ``protect`` its message.
 
-    __slots__ = ("arguments",)
+    ``in_session``: it is protected when it is sent, anew each time.
+    """
 
-    arguments: bytes
+    __slots__ = ("_arguments", "_flavor", "_header", "_openers", "framed", "in_session")
+
+    _flavor: ClientFlavor
+    _header: bytes
+    _openers: list[OpenReply]  # of each message that was sent
+    _arguments: bytes
+    framed: bytes
+    in_session: bool
+
+    @classmethod
+    def made(
+        cls,
+        flavor: ClientFlavor,
+        header: bytes,
+        procedure: Procedure[Any],
+        arguments: bytes,
+        *options: bool,
+        in_session: bool = False,
+    ) -> Self:
+        """A call that is not protected yet; ``options`` are ``resend``, ``lenient``, ``oneway``."""
+        self = cls(int.from_bytes(header[:4]), procedure, b"", None, *options)
+        self._flavor, self._header, self._arguments = flavor, header, arguments
+        self._openers, self.framed, self.in_session = [], b"", in_session
+        return self
+
+    @property
+    def message(self) -> bytes:
+        return self.framed[4:]
+
+    @property
+    def arguments(self) -> bytes:
+        return self._arguments
+
+    @property
+    def damaged(self) -> bool:
+        if isinstance(self.error, AuthError):
+            return not self.in_session  # another session is to be made, then
+        return super().damaged
+
+    def protect(self) -> None:
+        """Have its flavor make the message. Raises ``AuthError``."""
+        message, open_reply = self._flavor.protect(self._header, self._arguments)
+        self.framed = mark_of(message) + message
+        self._openers = [open_reply, *self._openers[: _MAX_OPENERS - 1]]
+
+    def refused(self, stat: int) -> bool:
+        """Whether another try may go better, now that the server refused with ``stat``."""
+        told = getattr(self._openers[0], "refused", None) if self._openers else None
+        again: bool = (told or self._flavor.refused)(stat)
+        return again
+
+    def _opened(self, verifier: Auth, results: bytes) -> bytes:
+        for open_reply in self._openers[:-1]:
+            with suppress(BadReply):  # it answers what was sent before
+                return open_reply(verifier, results)
+        return self._openers[-1](verifier, results)
 
 
 def framed(pending: PythonPending) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         VsockServer,
     )
     from rpcserver.servers.child import in_child
+    from rpcserver.servers.gss import GSSMixIn
     from rpcserver.servers.multiplex import (
         MultiplexingMixIn,
         MultiplexingTCPServer,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessMixIn",
+    "GSSMixIn",
     "MultiplexingMixIn",
     "MultiplexingTCPServer",
     "MultiplexingUDPServer",
@@ -67,6 +69,7 @@ _HOMES = {
     "ForkingUnixDatagramServer": "rpcserver.servers.blocking",
     "ForkingUnixStreamServer": "rpcserver.servers.blocking",
     "ForkingVsockServer": "rpcserver.servers.blocking",
+    "GSSMixIn": "rpcserver.servers.gss",
     "MultiplexingMixIn": "rpcserver.servers.multiplex",
     "MultiplexingTCPServer": "rpcserver.servers.multiplex",
     "MultiplexingUDPServer": "rpcserver.servers.multiplex_udp",

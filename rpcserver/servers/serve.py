@@ -66,7 +66,8 @@ def serve(
     ``rpcserver.servers.TLSMixIn`` for all of them.
 
     ``settings`` are class variables of the server classes: ``max_connections=100``,
-    ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``;
+    ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``,
+    ``gss="nfs@host.example.org"`` (a service's name, a ``rpcserver.auth.GssServer``, or ``True``);
     ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
     connections that wait in its queue are lost. ``sys_policy``, ``peer_credentials`` and
     ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
@@ -98,6 +99,8 @@ def serve(
     else:
         from rpcserver.servers.prefork import PreforkServer
 
+        if "gss" in settings:
+            options.setdefault("sticky", True)  # each worker has contexts of its own
         server = PreforkServer(engine, listen, kind, workers=workers, **options)
     try:
         if register:

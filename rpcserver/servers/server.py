@@ -18,6 +18,7 @@ from rpcserver.servers import inherited
 from rpcserver.servers.access import AccessMixIn
 from rpcserver.servers.auth import SysMixIn
 from rpcserver.servers.executor import Methods
+from rpcserver.servers.gss import GSSMixIn
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
 from rpcserver.servers.regular import Regular
@@ -34,7 +35,7 @@ _CLASSES = {
     "unixgram": "UnixDatagramServer",
     "vsock": "VsockServer",
 }
-_MIXINS = (AccessMixIn, SysMixIn)
+_MIXINS = (AccessMixIn, SysMixIn, GSSMixIn)
 """Each is there if one of its settings is"""
 
 KINDS: dict[str, dict[str, Any]] = {
