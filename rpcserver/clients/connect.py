@@ -117,7 +117,7 @@ def ping(
     from rpcserver.clients.blocking import open_channel
     from rpcserver.clients.finding import tls_starter
     from rpcserver.clients.opening import Opener
-    from rpcserver.rpc.dispatch import NULL
+    from rpcserver.rpc.entries import NULL
 
     class Asked(Version, prog=prog, vers=vers):
         pass

@@ -6,11 +6,10 @@ that comes after it. The faces in ``servers/`` differ only in who calls the meth
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from rpcserver.errors import (
     AuthError,
@@ -30,17 +29,14 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
-from rpcserver.rpc.demands import Demand, demands_of
+from rpcserver.rpc.entries import FLAVORS, NULL, Entry, table_of, version_of
 from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
-from rpcserver.rpc.version import Procedure, Service, Version
+from rpcserver.rpc.version import Service, Version
 from rpcserver.xdr.types import Void
 
 logger = logging.getLogger("rpcserver")
-
-NULL = Procedure[None](0, "null", [], Void)
-"""procedure 0 of every program: no arguments, no result, no work (RFC 5531 section 12)"""
 
 
 class ServerEngine:
@@ -63,14 +59,14 @@ class ServerEngine:
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
         self.trailing_arguments = False  # whether bytes behind the arguments are overlooked
         self.versions: list[type[Version]] = []
-        self._entries: dict[Row, _Entry] = {}
+        self._entries: dict[Row, Entry] = {}
         for service in services:
-            version = _version_of(service)
+            version = version_of(service)
             if (version._prog, version._vers, 0) in self._entries:
                 raise UsageError(f"two services for {version.__name__}: one of them can answer")
             self._entries |= {
                 (version._prog, version._vers, proc): entry
-                for proc, entry in _table(service, version).items()
+                for proc, entry in table_of(service, version).items()
             }
             self.versions.append(version)
         self.counters = Counters(list(self._entries))
@@ -201,7 +197,7 @@ class Invocation:
         self,
         counters: Counters,
         call: Call,
-        entry: _Entry,
+        entry: Entry,
         arguments: tuple[Any, ...],
         accepted: Accepted,
         begun: float,
@@ -298,7 +294,7 @@ class FlavorsOwn(Invocation):
         self._xid = xid
         self._peer = peer
         self._work = work
-        self._entry = _FLAVORS
+        self._entry = FLAVORS
         self._accepted = Accepted(None, b"", 0)
         self.begun = begun
 
@@ -352,64 +348,3 @@ _OUTCOMES: dict[type[BaseException], str] = {
     GarbageArgs: "GARBAGE_ARGS",
     SystemErr: "SYSTEM_ERR",
 }
-
-
-class _Entry(NamedTuple):
-    """What answers the calls of one procedure."""
-
-    service: Service
-    version: type[Version]
-    procedure: Procedure[Any]
-    method: Callable[..., Any]
-    row: Row
-    blocking: bool = False
-    oneway: bool = False
-    asynchronous: bool = False
-    buffers: bool = False
-    demands: tuple[Demand, ...] = ()
-
-    @property
-    def special(self) -> bool:
-        """Whether its calls are never plain."""
-        return self.blocking or self.asynchronous or self.buffers or bool(self.demands)
-
-
-_FLAVORS = _Entry(Service(), Version, NULL, lambda call: None, UNKNOWN, blocking=True)
-
-_Table = dict[int, _Entry]
-
-
-def _version_of(service: Service) -> type[Version]:
-    version = getattr(service, "_version", None)
-    if isinstance(service, type) or version is None:
-        raise UsageError(f"{service!r} is no instance of a generated service class")
-    return version  # type: ignore[no-any-return]
-
-
-def _table(service: Service, version: type[Version]) -> _Table:
-    """Number -> what answers it. Procedure 0 is there in any case."""
-    prog, vers = version._prog, version._vers
-    table: _Table = {0: _Entry(service, version, NULL, lambda call: None, (prog, vers, 0))}
-    blocking = getattr(service, "_blocking", False)
-    buffers = getattr(service, "_buffers", False)
-    for procedure in version._procedures.values():
-        method = getattr(service, procedure.method)
-        try:
-            inspect.signature(method).bind(None, *procedure.arguments)
-        except TypeError as error:
-            where = f"{type(service).__qualname__}.{procedure.method}"
-            wanted = ", ".join(["call", *(f"arg{n + 1}" for n in range(len(procedure.arguments)))])
-            raise UsageError(f"{where} must take ({wanted}): {error}") from None
-        table[procedure.number] = _Entry(
-            service,
-            version,
-            procedure,
-            method,
-            (prog, vers, procedure.number),
-            blocking or getattr(method, "_blocking", False),
-            getattr(method, "_oneway", False),
-            inspect.iscoroutinefunction(method),
-            buffers or getattr(method, "_buffers", False),
-            demands_of(service, procedure.method, procedure.number),
-        )
-    return table
