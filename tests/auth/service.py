@@ -9,6 +9,7 @@ from xdrlib3 import Packer, Unpacker
 
 import rpcserver
 from rpcserver import rpc, xdr
+from rpcserver.auth import GssCredential
 from rpcserver.servers.server import Server
 
 PROG = 0x20000402
@@ -55,6 +56,8 @@ class Who(rpc.Service, version=WHO_V1):
 def described(credential: Any) -> str:
     if credential is None:
         return "nobody"
+    if isinstance(credential, GssCredential):
+        return credential.principal
     groups = ",".join(map(str, credential.groups))
     return f"{credential.uid}:{credential.gid}:{groups}"
 

@@ -4,8 +4,8 @@ Another flavor takes rows in the table, and its entry in ``FLAVORS``.
 """
 
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +14,17 @@ import pytest
 import rpcserver
 from rpcserver.auth import SysClient, SysCredential
 from rpcserver.rpcbind.netid import parse_url
-from rpcserver.servers.server import KINDS, Server
+from rpcserver.servers.server import KINDS
 from tests.auth.service import PROG, URLS, WhoClient, serving
 from tests.auth.test_short import exchange
+from tests.cli.command import running
 from tests.peers import wire
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "authentication.md"
 COLUMNS = (*KINDS, "workers")
 ALICE = SysCredential(1000, 100, (4,), "here", 7)
 
-Serving = Callable[..., AbstractContextManager[tuple[str, Server]]]
+Serving = Callable[..., AbstractContextManager[tuple[str, Any]]]
 """Called with the settings of a flavor: a server of the cell's kind and transport"""
 
 
@@ -84,10 +85,27 @@ def refused(flavor: int) -> Callable[[Serving, Path], None]:
     return check
 
 
+def by_context(serve: Serving, directory: Path) -> None:
+    with serve(gss="nfs@localhost") as (url, _):
+        credentials = "krb5i:nfs@localhost"
+        with rpcserver.connect(WhoClient, url, timeout=10, credentials=credentials) as client:
+            assert client.who() == client.who() == "alice@RPC.TEST"
+            assert client.echo(b"x") == b"x"
+
+
+def without_the_context(serve: Serving, directory: Path) -> None:
+    """What a worker answers that has not made the context."""
+    body = wire.words(1, 0, 1, 2) + wire.opaque(b"another's")
+    call = wire.call(PROG, 1, 1, flavor=6, body=body, verf_flavor=6, verf_body=b"x")
+    with serve(gss="nfs@localhost") as (url, _), exchange(url, directory) as ask:
+        assert ask(call).auth_stat == 14
+
+
 FLAVORS: dict[str, Callable[[Serving, Path], None]] = {
     "AUTH_NONE": anonymous,
     "AUTH_SYS": by_claim,
     "AUTH_SHORT": by_handle,
+    "RPCSEC_GSS": by_context,
     "AUTH_DH": refused(3),
 }
 """flavor -> what must work in a cell that says yes; for one that says no, what happens"""
@@ -110,10 +128,28 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.parametrize("cell", cases(), ids=lambda cell: "-".join(cell[:3]))
-def test_cell(cell: Cell, tmp_path: Path) -> None:
-    def serve(**settings: Any) -> AbstractContextManager[tuple[str, Server]]:
+def test_cell(cell: Cell, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kerberos = cell.flavor == "RPCSEC_GSS"
+    if kerberos:
+        request.getfixturevalue("kerberos")
+
+    def serve(**settings: Any) -> AbstractContextManager[tuple[str, Any]]:
+        if cell.kind == "forks" and kerberos:
+            return elsewhere(URLS[cell.transport].format(path=tmp_path / "sock"), settings["gss"])
         if cell.kind == "workers":
             return serving(cell.transport, tmp_path, workers=2, **settings)
         return serving(cell.transport, tmp_path, cell.kind, **settings)
 
-    FLAVORS[cell.flavor](serve, tmp_path)
+    if kerberos and cell.text != "yes":
+        without_the_context(serve, tmp_path)
+    else:
+        FLAVORS[cell.flavor](serve, tmp_path)
+
+
+@contextmanager
+def elsewhere(url: str, gss: str) -> Iterator[tuple[str, None]]:
+    """A server that forks in a process of its own: a child of this one could inherit a lock that
+    the client's Kerberos library holds just then."""
+    options = ("--no-register", "--kind", "forks", "--gss", gss, "--listen", url)
+    with running("serve", "tests.auth.service:Who", *options) as server:
+        yield server.urls[0], None
