@@ -165,13 +165,18 @@ class ClientEngine:
         self._ways[version, procedure, oneway] = way
         return way
 
+    def refused(self, stat: int) -> bool:
+        """Tell the flavor that the server refused with ``stat``: whether another try may go
+        better."""
+        self._ways.clear()
+        return self.flavor.refused(stat)
+
     def renewed(self, pending: PendingCall) -> PendingCall | None:
         """The same call with a better credential, if the server refused the one that it had, and
         the flavor has one."""
         error, flavor = pending.error, self.flavor
-        if not (isinstance(error, AuthError) and flavor.refused(error.stat)):
+        if not (isinstance(error, AuthError) and self.refused(error.stat)):
             return None
-        self._ways.clear()
         self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
         header = xid.to_bytes(4) + pending.message[4 : CALL_HEADER.size]
         procedure, arguments = pending.procedure, pending.arguments

@@ -95,7 +95,7 @@ class Caller:
                 took = time.monotonic() - begun
                 error = pending.error
                 if isinstance(error, AuthError):
-                    self._engine.flavor.refused(error.stat)
+                    self._engine.refused(error.stat)
                 if error is not None and not isinstance(error, CallError):
                     raise error
                 yield took, error

@@ -18,7 +18,8 @@ from rpcserver.errors import AuthError
 from rpcserver.rpc.flavor import NO_AUTH, Auth
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.server import KINDS
-from tests.auth.service import PROG, AsyncWhoClient, Who, WhoClient, serving
+from rpcserver.testing import load
+from tests.auth.service import PROG, WHO_V1, AsyncWhoClient, Who, WhoClient, serving
 from tests.peers import wire
 from tests.peers.need import need_c
 from tests.peers.process import until
@@ -283,6 +284,22 @@ def test_users_notice_nothing(kind: str, transport: str, tmp_path: Path) -> None
             forget(server)
             rpcserver.using(client, oneway=True).note("heard")
             until("it was heard", lambda: service.notes == ["heard"])
+
+
+def test_a_load_goes_on_when_the_server_forgets(tmp_path: Path) -> None:
+    forgotten: list[int] = []
+    with serving("udp", tmp_path, **SHORT) as (url, server):
+
+        def progress(report: load.Report) -> None:
+            if report.calls and not forgotten:
+                forgotten.append(report.calls)
+                forget(server)
+
+        report = load.bench(
+            WHO_V1, WHO_V1.WHO, (), url, seconds=0.6, credentials=ALICE, progress=progress
+        )
+    assert report.calls > forgotten[0] + 100
+    assert report.errors == {"AuthError": 1}
 
 
 def test_nor_do_users_of_asyncio(tmp_path: Path) -> None:
