@@ -54,6 +54,7 @@ class RpcServer(socketserver.BaseServer):
     allow_reuse_port = False
     handler_class: type[socketserver.BaseRequestHandler]
     socket: socket.socket
+    server_address: Any
 
     def __init__(
         self,
