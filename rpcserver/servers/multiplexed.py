@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
-from functools import partial
 from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
@@ -21,7 +20,7 @@ from rpcserver.servers.outgoing import Outgoing
 from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
 from rpcserver.xdr.codec import native
 
-exchange: Any = native("exchange")
+Exchange: Any = native("Exchange")
 
 
 class MultiplexedStream(Stream):
@@ -40,16 +39,21 @@ class MultiplexedStream(Stream):
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._exchange: Any = None
-        if exchange is not None and type(request) is socket.socket:
-            number = request.fileno()
-            self._exchange = partial(exchange, server.engine.plain, number, server.scratch)
-        self._clear = self._exchange is not None  # nothing of before is left for it
-        server.loop.add_reader(request, self._readable)
+        self._exchange: Any = None  # what does all that a plain event needs
+        if Exchange is not None and type(request) is socket.socket:
+            plain, scratch = server.engine.plain, server.scratch
+            self._exchange = Exchange(plain, request.fileno(), scratch, self.about, self._readable)
+        server.loop.add_reader(request, self._exchange or self._readable)
         server.urgent.add(self)
 
     def check(self, now: float) -> None:
-        """Close the connection if it is at the end of its time."""
+        """Close the connection if it is at the end of its time, or busy when the server closes."""
+        if self._exchange is not None:
+            self._since = max(self._since, self._exchange.since)
+        if self.server.closing:
+            self._watch()
+            if self._closed:
+                return
         if self._out.waits:
             if now >= self._out.since + self.server.write_timeout:
                 self._fail(self.not_taken())
@@ -63,6 +67,7 @@ class MultiplexedStream(Stream):
         if self._closed:
             return
         self._closed = True
+        self._exchange = None  # which holds this
         server = self.server
         server.streams.discard(self)
         server.urgent.remove(self)
@@ -96,16 +101,13 @@ class MultiplexedStream(Stream):
 
     # --- events -------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
+    def _readable(self, done: Any = None) -> None:
+        """There is something to read; or ``done`` is what ``Exchange`` did, and could not."""
         reader, server = self._reader, self.server
         try:
-            if self._clear:  # all can be done at once, mostly
-                done = self._exchange(self.about)
-                self._since = time.monotonic()
-                if done is True or done is False:
-                    if server.closing:
-                        self._watch()
-                    return
+            if isinstance(done, OSError):
+                raise done
+            if done is not None:
                 count, start, replies, ran = done
                 reader.room(server.scratch)
                 reader.start = start
@@ -114,8 +116,7 @@ class MultiplexedStream(Stream):
                 self._read_ahead()
                 return
             else:
-                count = self.request.recv_into(reader.room(server.scratch))
-                ran = None
+                count, ran = self.request.recv_into(reader.room(server.scratch)), None
             if count:
                 reader.filled(count)
                 self._answer(ran)
@@ -131,12 +132,11 @@ class MultiplexedStream(Stream):
         """Read though there are calls that wait: a method waits for a reply that may be behind
         them."""
         self._ahead += self.calls_in(self._reader.all())
-        records = self.read()
-        if records is None:
+        if (records := self.read()) is None:
             self._end()
-            return
-        self._ahead += self.calls_in(records)
-        self._answer()
+        else:
+            self._ahead += self.calls_in(records)
+            self._answer()
 
     def _answer(self, ran: Ran | None = None) -> None:
         """Answer what was read, as far as the peer takes the replies and the limits allow.
@@ -255,8 +255,10 @@ class MultiplexedStream(Stream):
         """Read on, or not, as the limits say; close what has nothing left to do."""
         if self.server.closing and not self._unanswered and self.between_records:
             self._stop_reading()  # a busy client would never come to an end
-        busy = self._unanswered or self._out.waits or self._at_end or self.back is not None
-        self._clear = self._exchange is not None and not busy and self.between_records
+        busy = self._unanswered or self._out.waits or self._at_end
+        if self._exchange is not None:
+            self._exchange.clear = not busy and self.between_records
+            self._exchange.about = self.about
         if self._at_end:
             if not (self._in_flight or self._out.waits or self._unanswered):
                 self.close()
@@ -265,7 +267,7 @@ class MultiplexedStream(Stream):
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
-                self.server.loop.add_reader(self.request, self._readable)
+                self.server.loop.add_reader(self.request, self._exchange or self._readable)
             else:
                 self.server.loop.remove_reader(self.request)
 
