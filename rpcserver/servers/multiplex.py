@@ -109,7 +109,7 @@ class MultiplexingMixIn(RpcServer):
         now = time.monotonic()
         if self._paused_until is not None and now >= self._paused_until:
             self.resume()
-        if now - self._swept >= POLL:
+        if self.closing or now - self._swept >= POLL:
             self._swept = now
             for stream in list(self.streams):
                 stream.check(now)

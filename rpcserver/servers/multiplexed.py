@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, wait
-from functools import partial
 from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
@@ -21,7 +20,7 @@ from rpcserver.servers.outgoing import Outgoing
 from rpcserver.servers.stream import MAX_AHEAD, LimitError, Stream
 from rpcserver.xdr.codec import native
 
-exchange: Any = native("exchange")
+Exchange: Any = native("Exchange")
 
 
 class MultiplexedStream(Stream):
@@ -32,24 +31,33 @@ class MultiplexedStream(Stream):
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
         super().__init__(server, request, client_address, server.spare)
         self._thread = threading.get_ident()
-        self._unanswered = False  # there may be calls among what was read
-        self._any_record = False  # there was one since all was answered
+        # There may be calls among what was read; there was one since all was answered.
+        self._unanswered = self._any_record = False
         self._ahead: deque[bytes] = deque()  # some of them, when more had to be read
         self._out = Outgoing(request, server.loop, self._go_on, self._broken)
         self._in_flight = 0
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._exchange: Any = None
-        if exchange is not None and type(request) is socket.socket:
-            number = request.fileno()
-            self._exchange = partial(exchange, server.engine.plain, number, server.scratch)
-        self._clear = self._exchange is not None  # nothing of before is left for it
-        server.loop.add_reader(request, self._readable)
+        self._exchange: Any = self._new_exchange(server.engine.plain)
+        server.loop.add_reader(request, self._exchange or self._readable)
         server.urgent.add(self)
 
+    def _new_exchange(self, plain: Any) -> Any:
+        """What does all that a plain event of a bare socket needs."""
+        if Exchange is None or type(self.request) is not socket.socket:
+            return None
+        number, scratch = self.request.fileno(), self.server.scratch
+        return Exchange(plain, number, scratch, self.about, self._readable)
+
     def check(self, now: float) -> None:
-        """Close the connection if it is at the end of its time."""
+        """Close the connection if it is at the end of its time, or busy when the server closes."""
+        if self._exchange is not None:
+            self._since = max(self._since, self._exchange.since)
+        if self.server.closing:
+            self._watch()
+            if self._closed:
+                return
         if self._out.waits:
             if now >= self._out.since + self.server.write_timeout:
                 self._fail(self.not_taken())
@@ -63,6 +71,7 @@ class MultiplexedStream(Stream):
         if self._closed:
             return
         self._closed = True
+        self._exchange = None  # which holds this
         server = self.server
         server.streams.discard(self)
         server.urgent.remove(self)
@@ -96,16 +105,13 @@ class MultiplexedStream(Stream):
 
     # --- events -------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
+    def _readable(self, done: Any = None) -> None:
+        """There is something to read; or ``done`` is what ``Exchange`` did, and could not."""
         reader, server = self._reader, self.server
         try:
-            if self._clear:  # all can be done at once, mostly
-                done = self._exchange(self.about)
-                self._since = time.monotonic()
-                if done is True or done is False:
-                    if server.closing:
-                        self._watch()
-                    return
+            if isinstance(done, OSError):
+                raise done
+            if done is not None:
                 count, start, replies, ran = done
                 reader.room(server.scratch)
                 reader.start = start
@@ -114,8 +120,7 @@ class MultiplexedStream(Stream):
                 self._read_ahead()
                 return
             else:
-                count = self.wire.recv_into(reader.room(server.scratch))
-                ran = None
+                count, ran = self.wire.recv_into(reader.room(server.scratch)), None
             if count:
                 reader.filled(count)
                 self._answer(ran)
@@ -131,12 +136,11 @@ class MultiplexedStream(Stream):
         """Read though there are calls that wait: a method waits for a reply that may be behind
         them."""
         self._ahead += self.calls_in(self._reader.all())
-        records = self.read()
-        if records is None:
+        if (records := self.read()) is None:
             self._end()
-            return
-        self._ahead += self.calls_in(records)
-        self._answer()
+        else:
+            self._ahead += self.calls_in(records)
+            self._answer()
 
     def _answer(self, ran: Ran | None = None) -> None:
         """Answer what was read, as far as the peer takes the replies and the limits allow.
@@ -150,9 +154,8 @@ class MultiplexedStream(Stream):
             if ran is None:
                 record, ran = self._take(until)
             if record is None and ran is None:
-                self._unanswered = False
                 self.answered(self._any_record)
-                self._any_record = False
+                self._unanswered = self._any_record = False
                 break
             self._any_record = True
             invocation = self._begin(record) if ran is None else self.server.engine.resume(ran)
@@ -255,8 +258,10 @@ class MultiplexedStream(Stream):
         """Read on, or not, as the limits say; close what has nothing left to do."""
         if self.server.closing and not self._unanswered and self.between_records:
             self._stop_reading()  # a busy client would never come to an end
-        busy = self._unanswered or self._out.waits or self._at_end or self.back is not None
-        self._clear = self._exchange is not None and not busy and self.between_records
+        busy = self._unanswered or self._out.waits or self._at_end
+        if self._exchange is not None:
+            self._exchange.clear = not busy and self.between_records
+            self._exchange.about = self.about
         if self._at_end:
             if not (self._in_flight or self._out.waits or self._unanswered):
                 self.close()
@@ -265,7 +270,7 @@ class MultiplexedStream(Stream):
         if wanted != self._reading:
             self._reading = wanted
             if wanted:
-                self.server.loop.add_reader(self.request, self._readable)
+                self.server.loop.add_reader(self.request, self._exchange or self._readable)
             else:
                 self.server.loop.remove_reader(self.request)
 

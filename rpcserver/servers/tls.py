@@ -9,7 +9,6 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth.tls import StartingConnection, TlsEngine
@@ -22,7 +21,7 @@ from rpcserver.servers.base import StreamServer
 from rpcserver.servers.blocking_stream import BlockingStream
 from rpcserver.servers.handlers import StreamHandler
 from rpcserver.servers.inherited import transport_of
-from rpcserver.servers.multiplexed import MultiplexedStream, exchange
+from rpcserver.servers.multiplexed import MultiplexedStream
 from rpcserver.servers.stream import LimitError, Stream
 
 if TYPE_CHECKING:
@@ -151,12 +150,10 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
         self._again = False
         super().__init__(server, request, client_address)
         self._prepare()
-        if self._exchange is not None:
-            # It reads and writes the connection itself, so it is for those in the clear alone.
-            plain = server.engine.plain.clear
-            self._exchange = partial(exchange, plain, request.fileno(), server.scratch)
-            if server.engine.required:
-                self._exchange, self._clear = None, False
+
+    def _new_exchange(self, plain: Any) -> Any:
+        # It reads and writes the connection itself, so it is for those in the clear alone.
+        return None if self.server.engine.required else super()._new_exchange(plain.clear)
 
     def check(self, now: float) -> None:
         if self._shaking_until is None:
@@ -194,7 +191,9 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
         if behind or waits:
             self._fail(TlsError(BEHIND if behind else "AUTH_TLS while other calls are under way"))
             return
-        self._exchange, self._clear = None, False
+        self._exchange = None
+        if self._reading:
+            self.server.loop.add_reader(self.request, self._readable)
         self._unanswered = self._any_record = False
         self.answered(True)
         self._shaking_until = time.monotonic() + self.server.tls_timeout
@@ -204,11 +203,11 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
         super().switch(wire)
         self._out.switch(wire)
 
-    def _readable(self) -> None:
+    def _readable(self, done: Any = None) -> None:
         if self._closed:
             return
         if self._shaking_until is None:
-            super()._readable()
+            super()._readable(done)
             return
         try:
             if self.wire.handshake():

@@ -36,9 +36,20 @@ class Datagrams:
         int, list[tuple[bytes, list[tuple[int, int, bytes]], int, Any, bytes | Ran | None]]
     ]: ...
 
-def exchange(
-    calls: PlainCalls, file: int, scratch: memoryview, about: About, /
-) -> bool | tuple[int, int, bytes, Ran | None]: ...
+class Exchange:
+    clear: bool
+    since: float
+    about: About
+    def __init__(
+        self,
+        calls: PlainCalls,
+        file: int,
+        scratch: memoryview,
+        about: About,
+        rest: Callable[[tuple[int, int, Any, Ran | None] | OSError | None], object],
+    ) -> None: ...
+    def __call__(self) -> None: ...
+
 def begin_call(
     cls: type[PendingT],
     way: Way,

@@ -1,4 +1,4 @@
-/* One event of a connection, or some datagrams, without a step in Python: read, answer, send.
+/* One event of a connection without a step in Python: read, answer, send.
 
    What cannot be done here is given back, and the face goes on with it. The GIL is kept: nothing
    waits here, and to hand it on for each call costs more than the call. */
@@ -13,6 +13,17 @@
 #endif
 
 #define TURN (SECOND / 50) /* as servers/loop.py */
+
+typedef struct {
+    PyObject_HEAD
+    Calls *calls;
+    int file;
+    char clear;
+    double since;
+    PyObject *scratch;
+    PyObject *about;
+    PyObject *rest;
+} Exchange;
 
 static int again(void)
 {
@@ -37,51 +48,71 @@ static ssize_t uninterrupted_send(int file, const void *data, size_t size)
     return sent;
 }
 
-const char exchange_doc[] =
-    "exchange($module, calls, file, scratch, about, /)\n--\n\n"
-    "Read what is there into ``scratch``, answer the plain calls in it with ``calls``, and send.\n\n"
-    "``True`` if that was all there is to do, ``False`` if nothing was there. Else how many bytes\n"
-    "were read, how many of them are done with, replies that are still to be sent, and as\n"
-    "``PlainCalls.answer`` what came out of the last call's method. Raises ``OSError``.";
-
-PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given)
+/* ``rest(done)``: the face goes on; takes the reference. */
+static PyObject *go_on(Exchange *self, PyObject *done)
 {
-    State *state = PyModule_GetState(module);
-    if (given != 4 || !Py_IS_TYPE(args[0], state->calls_type)) {
-        PyErr_SetString(PyExc_TypeError, "exchange(calls, file, scratch, about)");
+    if (done == NULL) {
         return NULL;
     }
-    Calls *calls = (Calls *)args[0];
-    int file = (int)PyLong_AsLong(args[1]);
+    PyObject *result = PyObject_CallOneArg(self->rest, done);
+    Py_DECREF(done);
+    return result;
+}
+
+/* The OSError that is on its way is for the face, too. */
+static PyObject *lost(Exchange *self)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return go_on(self, error);
+}
+
+static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    if (!self->clear) {
+        return PyObject_CallOneArg(self->rest, Py_None);
+    }
     Turn turn;
     Py_buffer scratch;
-    if (PyErr_Occurred() || turn_begin(&turn, args[3]) < 0
-        || PyObject_GetBuffer(args[2], &scratch, PyBUF_WRITABLE) < 0) {
+    if (turn_begin(&turn, self->about) < 0
+        || PyObject_GetBuffer(self->scratch, &scratch, PyBUF_WRITABLE) < 0) {
         return NULL;
     }
-    ssize_t got = uninterrupted_recv(file, scratch.buf, (size_t)scratch.len);
+    self->since = (double)turn.now / 1e9;
+    ssize_t got = uninterrupted_recv(self->file, scratch.buf, (size_t)scratch.len);
     if (got < 0) {
         PyBuffer_Release(&scratch);
         if (PyErr_Occurred()) {
             return NULL;
         }
-        return again() ? Py_NewRef(Py_False) : PyErr_SetFromErrno(PyExc_OSError);
+        if (again()) {
+            Py_RETURN_NONE;
+        }
+        PyErr_SetFromErrno(PyExc_OSError);
+        return lost(self);
     }
     Writer out;
-    writer_init(&out, state);
+    writer_init(&out, self->calls->state);
     out.gather = 1;
     Py_ssize_t done = 0;
-    int outcome = answer_stream(calls, &turn, scratch.buf, &done, got, &out, turn.now + TURN);
+    int outcome = answer_stream(self->calls, &turn, scratch.buf, &done, got, &out, turn.now + TURN);
     PyBuffer_Release(&scratch);
     turn_end(&turn);
     ssize_t sent = 0;
+    int broken = 0;
     if (outcome >= 0 && out.pos > 0 && out.parts == NULL) {
-        sent = uninterrupted_send(file, out.data, (size_t)out.pos);
+        sent = uninterrupted_send(self->file, out.data, (size_t)out.pos);
         if (sent < 0 && !PyErr_Occurred() && again()) {
             sent = 0;
         }
         else if (sent < 0) {
-            if (!PyErr_Occurred()) {
+            broken = !PyErr_Occurred();
+            if (broken) {
                 PyErr_SetFromErrno(PyExc_OSError);
             }
             outcome = -1;
@@ -89,18 +120,102 @@ PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given)
     }
     PyObject *result = NULL;
     if (outcome >= 0 && got > 0 && done == got && sent == writer_length(&out) && turn.ran == NULL) {
-        result = Py_NewRef(Py_True);
+        result = Py_NewRef(Py_None);
     }
     else if (outcome >= 0) {
-        PyObject *ran = turn.ran == NULL ? Py_None : turn.ran;
         PyObject *replies = out.parts != NULL
                                 ? writer_finish_parts(&out)
                                 : PyBytes_FromStringAndSize(out.data + sent, out.pos - (Py_ssize_t)sent);
-        result = replies == NULL
-                     ? NULL
-                     : Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran);
+        if (replies != NULL) {
+            PyObject *ran = turn.ran == NULL ? Py_None : turn.ran;
+            result = go_on(self, Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran));
+        }
     }
     Py_XDECREF(turn.ran);
     writer_clear(&out);
-    return result;
+    return broken ? lost(self) : result;
 }
+
+PyDoc_STRVAR(exchange_doc,
+    "Exchange(calls, file, scratch, about, rest)\n--\n\n"
+    "Called when there is something to read: reads it into ``scratch``, answers the plain calls in\n"
+    "it with ``calls``, and sends. ``since`` is when it did so last (``time.monotonic``).\n\n"
+    "What is left is for ``rest``: it is called with how many bytes were read, how many of them are\n"
+    "done with, replies that are still to be sent, and what came out of the last call's method (see\n"
+    "``PlainCalls.answer``); with the ``OSError`` that came; or with ``None``, at once, while\n"
+    "``clear`` is false.");
+
+static PyObject *exchange_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"calls", "file", "scratch", "about", "rest", NULL};
+    State *state = PyType_GetModuleState(type);
+    PyObject *calls, *scratch, *about, *rest;
+    int file;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!iOOO", names, state->calls_type, &calls, &file,
+                                     &scratch, &about, &rest)) {
+        return NULL;
+    }
+    Exchange *self = (Exchange *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->calls = (Calls *)Py_NewRef(calls);
+        self->file = file;
+        self->clear = 1;
+        self->scratch = Py_NewRef(scratch);
+        self->about = Py_NewRef(about);
+        self->rest = Py_NewRef(rest);
+    }
+    return (PyObject *)self;
+}
+
+static int exchange_traverse(Exchange *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->calls);
+    Py_VISIT(self->scratch);
+    Py_VISIT(self->about);
+    Py_VISIT(self->rest);
+    return 0;
+}
+
+static int exchange_clear(Exchange *self)
+{
+    Py_CLEAR(self->calls);
+    Py_CLEAR(self->scratch);
+    Py_CLEAR(self->about);
+    Py_CLEAR(self->rest);
+    return 0;
+}
+
+static void exchange_dealloc(Exchange *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    exchange_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef exchange_members[] = {
+    {"clear", T_BOOL, offsetof(Exchange, clear), 0, "Whether nothing of before is left."},
+    {"since", T_DOUBLE, offsetof(Exchange, since), 0, "When it last read."},
+    {"about", T_OBJECT, offsetof(Exchange, about), 0, "What the calls have in common."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot exchange_slots[] = {
+    {Py_tp_doc, (void *)exchange_doc},
+    {Py_tp_new, exchange_new},
+    {Py_tp_call, exchange_call},
+    {Py_tp_traverse, exchange_traverse},
+    {Py_tp_clear, exchange_clear},
+    {Py_tp_dealloc, exchange_dealloc},
+    {Py_tp_members, exchange_members},
+    {0, NULL},
+};
+
+PyType_Spec exchange_spec = {
+    .name = "rpcserver.xdr._native.Exchange",
+    .basicsize = sizeof(Exchange),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = exchange_slots,
+};

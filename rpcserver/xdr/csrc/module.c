@@ -59,6 +59,7 @@ static int module_exec(PyObject *module)
         || add_type(module, &codec_spec, &state->codec_type) < 0
         || add_type(module, &calls_spec, &state->calls_type) < 0
         || add_type(module, &block_spec, &state->block_type) < 0
+        || add_type(module, &exchange_spec, &state->exchange_type) < 0
         || add_type(module, &pending_spec, &state->pending_type) < 0
 #ifdef __linux__
         || add_type(module, &datagrams_spec, &state->datagrams_type) < 0
@@ -91,6 +92,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->codec_type);
     Py_VISIT(state->calls_type);
     Py_VISIT(state->block_type);
+    Py_VISIT(state->exchange_type);
     Py_VISIT(state->datagrams_type);
     Py_VISIT(state->pending_type);
     Py_VISIT(state->xdr_error);
@@ -110,6 +112,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->codec_type);
     Py_CLEAR(state->calls_type);
     Py_CLEAR(state->block_type);
+    Py_CLEAR(state->exchange_type);
     Py_CLEAR(state->datagrams_type);
     Py_CLEAR(state->pending_type);
     Py_CLEAR(state->xdr_error);
@@ -173,7 +176,6 @@ static PyObject *add(PyObject *module, PyObject *const *args, Py_ssize_t given)
 
 static PyMethodDef module_methods[] = {
     {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
-    {"exchange", (PyCFunction)(void (*)(void))exchange, METH_FASTCALL, exchange_doc},
     {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL, receive_doc},
     {"receive_blocking", (PyCFunction)(void (*)(void))receive_blocking, METH_FASTCALL,
      receive_blocking_doc},

@@ -40,6 +40,7 @@ typedef struct {
     PyTypeObject *codec_type;
     PyTypeObject *calls_type;
     PyTypeObject *block_type;
+    PyTypeObject *exchange_type;
     PyTypeObject *datagrams_type;
     PyTypeObject *pending_type;
     PyObject *xdr_error;
@@ -198,8 +199,6 @@ int fail(State *state, Py_ssize_t offset, const char *format, ...);
 void within(State *state, PyObject *step);
 void within_index(State *state, Py_ssize_t index);
 
-PyObject *exchange(PyObject *module, PyObject *const *args, Py_ssize_t given);
-extern const char exchange_doc[];
 PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern const char begin_call_doc[];
 PyObject *settle_stream(PyObject *module, PyObject *const *args, Py_ssize_t given);
@@ -218,6 +217,7 @@ extern const char offer_doc[];
 extern PyType_Spec codec_spec;
 extern PyType_Spec calls_spec;
 extern PyType_Spec block_spec;
+extern PyType_Spec exchange_spec;
 extern PyType_Spec datagrams_spec; /* on Linux */
 
 /* An item of a list that others may change; NULL behind its end. */

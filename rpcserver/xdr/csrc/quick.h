@@ -192,4 +192,62 @@ static inline PyObject *quick_ascii(const char *data, Py_ssize_t size)
     return text;
 }
 
+/* A value whose bytes are all there and as they should be; else NULL, with nothing taken, and who
+   looks at them once more knows why. An exception may have been raised. */
+static inline PyObject *quick_unpack(const Node *node, Reader *r)
+{
+    const unsigned char *at = r->data + r->pos;
+    Py_ssize_t left = r->end - r->pos;
+    switch (node->op) {
+    case OP_INT:
+        if (left < 4) {
+            return NULL;
+        }
+        r->pos += 4;
+        return PyLong_FromLong((int32_t)load32(at));
+    case OP_UNSIGNED_INT:
+        if (left < 4) {
+            return NULL;
+        }
+        r->pos += 4;
+        return quick_unsigned(load32(at));
+    case OP_HYPER:
+        if (left < 8) {
+            return NULL;
+        }
+        r->pos += 8;
+        return quick_signed((int64_t)load64(at));
+    case OP_UNSIGNED_HYPER:
+        if (left < 8) {
+            return NULL;
+        }
+        r->pos += 8;
+        return quick_unsigned(load64(at));
+    case OP_OPAQUE:
+    case OP_STRING: {
+        if (left < 4 || r->buffers || node->encoding != NULL) {
+            return NULL;
+        }
+        Py_ssize_t size = load32(at);
+        if (size > (Py_ssize_t)node->limit || size + padding(size) > left - 4) {
+            return NULL;
+        }
+        const char *data = (const char *)at + 4;
+        for (Py_ssize_t n = size; n < size + padding(size); n++) {
+            if (data[n] != 0) {
+                return NULL;
+            }
+        }
+        PyObject *made = node->op == OP_OPAQUE ? PyBytes_FromStringAndSize(data, size)
+                                               : quick_ascii(data, size);
+        if (made != NULL) {
+            r->pos += 4 + size + padding(size);
+        }
+        return made;
+    }
+    default:
+        return NULL;
+    }
+}
+
 #endif

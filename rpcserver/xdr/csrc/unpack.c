@@ -312,8 +312,8 @@ static PyObject *unpack_struct(Node *node, Reader *r, int depth)
         return NULL;
     }
     for (Py_ssize_t n = 0; n < node->count; n++) {
-        PyObject *value = unpack_field(node, r, depth, n);
-        if (value == NULL) {
+        PyObject *value = quick_unpack(node->fields[n], r);
+        if (value == NULL && (PyErr_Occurred() || (value = unpack_field(node, r, depth, n)) == NULL)) {
             Py_DECREF(made);
             return NULL;
         }
