@@ -8,6 +8,7 @@ FUZZ_SECONDS ?= 600
 SANITIZE_SECONDS ?= 60
 BENCH_ROUNDS ?= 5
 BENCH_ARGS ?=
+GSS ?=
 
 .PHONY: help demo test check pytest gen fuzz sanitize bench docs clean
 
@@ -15,7 +16,8 @@ help:
 	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
 	@echo "make test    all checks and the test suite"
 	@echo "make check   only the checks: generated files, ruff, mypy, pyright"
-	@echo "make pytest  only the test suite (PYTEST_ARGS=...)"
+	@echo "make pytest  only the test suite (PYTEST_ARGS=...; GSS=1: with gssapi, which needs"
+	@echo "             libkrb5-dev and gcc)"
 	@echo "make gen     compile every .x file of the project"
 	@echo "make fuzz    mutated .x files for the compiler, then random types, values and bytes"
 	@echo "             for both codecs, then calls (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
@@ -67,6 +69,7 @@ $(VENV)/.installed: pyproject.toml hatch_build.py $(wildcard rpcserver/xdr/csrc/
 
 $(VENV)/.tools: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group dev
+	$(if $(GSS),$(BIN)/python -m pip install --quiet --group gss)
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.installed

@@ -15,6 +15,8 @@ LIBTIRPC = "libtirpc (C)"
 FLOOR = "floor (C)"
 PLAIN = "socketserver by hand"
 
+SQUASHING = "rpcserver, all users squashed"
+
 REFERENCE = {"RPCSERVER_CODEC": "reference"}
 """The environment in which the native codec is not used"""
 
@@ -41,6 +43,7 @@ SERVERS = {
     LIBTIRPC: Server(lambda port: [str(C / "tirpc_server"), str(port)], {}),
     OURS: Server(_ours(), {}),
     PYTHON_CODEC: Server(_ours(), REFERENCE),
+    SQUASHING: Server(_ours("--squash", "all"), {}),
     "rpcserver, asyncio": Server(_ours("--kind", "asyncio"), {}),
     "rpcserver, threads": Server(_ours("--kind", "threads"), {}),
     PLAIN: Server(lambda port: [sys.executable, "-m", "benchmarks.peers.plain", str(port)], {}),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpcserver.rpc.call import blocking as blocking
     from rpcserver.rpc.call import buffers as buffers
     from rpcserver.rpc.call import oneway as oneway
+    from rpcserver.rpc.demands import requires as requires
     from rpcserver.rpc.version import using as using
     from rpcserver.rpcgen import load as load
     from rpcserver.servers.on_client import serve_on as serve_on
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "load_service",
     "oneway",
+    "requires",
     "serve",
     "serve_on",
     "using",
@@ -48,6 +50,7 @@ _HOMES = {
     "load": "rpcserver.rpcgen",
     "load_service": "rpcserver.servers.origin",
     "oneway": "rpcserver.rpc.call",
+    "requires": "rpcserver.rpc.demands",
     "serve": "rpcserver.servers.serve",
     "serve_on": "rpcserver.servers.on_client",
     "using": "rpcserver.rpc.version",

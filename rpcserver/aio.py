@@ -8,19 +8,25 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
+from rpcserver.auth.tls_settings import TlsClient, client_settings
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.aio import MAX_IN_FLIGHT, open_channel
-from rpcserver.clients.finding import opener_for, remaining
+from rpcserver.clients.finding import host_of, opener_for, remaining
 from rpcserver.errors import UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import AsyncClient, Service
 from rpcserver.servers.aio import AsyncServer
 from rpcserver.servers.serve import LISTEN
 from rpcserver.servers.serve import serve as _serve
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rpcserver.auth.gss import GssClient
 
 __all__ = ["AsyncServer", "Connecting", "connect", "serve"]
 
@@ -64,13 +70,18 @@ def connect(
     *,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     resend: bool = False,
     lenient: bool = False,
     privileged_port: bool = False,
     keep_alive: float | None = KEEP_ALIVE,
+    tls: str | ssl.SSLContext | TlsClient | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    tls_name: str | None = None,
     max_in_flight: int = MAX_IN_FLIGHT,
 ) -> Connecting[ClientT]:
     """A client for the service at ``target``: ``async with connect(...) as kv``, or ``kv = await
@@ -81,7 +92,8 @@ def connect(
     """
     if not (isinstance(client_class, type) and issubclass(client_class, AsyncClient)):
         raise UsageError(f"{client_class!r} is no class of asyncio clients")
-    flavor = client_flavor(credentials)
+    flavor = client_flavor(credentials, host_of(target))
+    secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
 
     async def opened() -> ClientT:
         deadline = time.monotonic() + timeout
@@ -94,6 +106,7 @@ def connect(
             timeout=timeout,
             privileged_port=privileged_port,
             keep_alive=keep_alive,
+            tls=secured,
         )
         channel = await open_channel(
             opener,

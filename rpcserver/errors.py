@@ -8,8 +8,9 @@
     ├── UsageError                   a local mistake: a port that is taken, no such class
     ├── RecordError                  a byte stream that is no record marking (RFC 5531 section 11)
     ├── NoReply                      raised by a method: its caller is to get no answer
-    └── CallError                    a call that brought no result, for one of four reasons:
+    └── CallError                    a call that brought no result, for one of five reasons:
         ├── NotReached (ConnectionError)   nobody there, or the connection went away
+        ├── TlsError (ConnectionError)     no TLS there, or none that can be trusted (RFC 9289)
         ├── TimedOut (TimeoutError)        no answer within the deadline
         ├── BadReply                       an answer that could not be understood
         └── Refused                        an answer that says no (RFC 5531 section 9)
@@ -44,6 +45,7 @@ __all__ = [
     "RpcServerError",
     "SystemErr",
     "TimedOut",
+    "TlsError",
     "UsageError",
     "XdrError",
 ]
@@ -137,6 +139,11 @@ class CallError(RpcServerError):
 
 class NotReached(CallError, ConnectionError):
     """Nobody answered at the address, or the connection went away with the call in flight."""
+
+
+class TlsError(CallError, ConnectionError):
+    """TLS was wanted and cannot be had: the other side has none, its certificate is not accepted,
+    or what came is no TLS that we speak. It is no use to try again."""
 
 
 class TimedOut(CallError, TimeoutError):

@@ -1,3 +1,3 @@
 """The parts of the benchmarks, each with ``run(settings)``, which returns its rows."""
 
-NAMES = ("tcp", "udp", "codec", "client", "idle", "startup")
+NAMES = ("tcp", "udp", "auth", "codec", "client", "tls", "idle", "startup", "gss")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rpcserver.errors import AuthError
+from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Auth
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, AfterHeader, Auth
 from rpcserver.rpc.message import CallMessage, pack_auth
 
 _AFTER_HEADER = pack_auth(NO_AUTH) * 2
@@ -17,16 +19,19 @@ class NoneServer:
     flavor = AUTH_NONE
 
     def accept(self, call: CallMessage, peer: Peer, connection: Connection | None) -> Accepted:
-        """The call as it is."""
+        """The call as it is. Raises ``AuthError`` AUTH_BADVERF for a verifier of another
+        flavor."""
+        if call.verifier.flavor != AUTH_NONE:
+            raise AuthError(AuthStat.AUTH_BADVERF, f"a verifier of flavor {call.verifier.flavor}")
         return Accepted(None, call.record, call.start)
 
 
 class NoneClient:
     """Calls without a credential."""
 
-    def after_header(self) -> bytes:
+    def after_header(self, oneway: bool) -> AfterHeader:
         """No credential and no verifier, whatever the call."""
-        return _AFTER_HEADER
+        return _AFTER_HEADER, None
 
     def protect(
         self, header: bytes, arguments: bytes

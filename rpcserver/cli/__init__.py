@@ -55,7 +55,7 @@ class Verbs(click.Group):
 def exit_status(error: errors.RpcServerError) -> int:
     """The exit status for what a verb ended with."""
     match error:
-        case errors.NotReached() | errors.TimedOut():
+        case errors.NotReached() | errors.TlsError() | errors.TimedOut():
             return 3
         case errors.BadReply():
             return 4

@@ -10,7 +10,13 @@ import click
 
 import rpcserver
 from rpcserver import xdr
-from rpcserver.cli.options import auth_option, compile_options, rpcbind_option
+from rpcserver.auth.tls_settings import client_settings
+from rpcserver.cli.options import (
+    auth_option,
+    compile_options,
+    rpcbind_option,
+    tls_client_options,
+)
 from rpcserver.cli.procedures import choose, values
 from rpcserver.errors import TimedOut
 from rpcserver.testing import load
@@ -71,6 +77,7 @@ BAR = 40
 )
 @auth_option
 @rpcbind_option
+@tls_client_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @compile_options
 def bench(
@@ -86,6 +93,11 @@ def bench(
     timeout: float,
     auth: str,
     rpcbind: str | None,
+    tls: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_name: str | None,
     as_json: bool,
     **how: Any,
 ) -> None:
@@ -112,6 +124,7 @@ def bench(
                 timeout=timeout,
                 credentials=auth,
                 rpcbind=rpcbind,
+                tls=client_settings(tls, tls_ca, tls_cert, tls_key, tls_name),
                 progress=_shown(progress, duration),
             )
         except xdr.XdrError as error:  # over a limit, which only the encoder looks at

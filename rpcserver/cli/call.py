@@ -9,7 +9,13 @@ import click
 
 import rpcserver
 from rpcserver import rpc, xdr
-from rpcserver.cli.options import auth_option, compile_options, rpcbind_option, timeout_option
+from rpcserver.cli.options import (
+    compile_options,
+    kerberos_options,
+    rpcbind_option,
+    timeout_option,
+    tls_client_options,
+)
 from rpcserver.cli.procedures import choose, values
 
 
@@ -20,8 +26,9 @@ from rpcserver.cli.procedures import choose, values
 @click.argument("arguments", nargs=-1, metavar="[JSON]...")
 @click.option("--vers", type=int, help="The version. Default: the highest with that procedure.")
 @timeout_option
-@auth_option
+@kerberos_options
 @rpcbind_option
+@tls_client_options
 @compile_options
 def call(
     file: str,
@@ -31,7 +38,13 @@ def call(
     vers: int | None,
     timeout: float,
     auth: str,
+    gss_name: str | None,
     rpcbind: str | None,
+    tls: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_name: str | None,
     **how: Any,
 ) -> None:
     """Call PROCEDURE of the program in FILE.x, and print its result as JSON.
@@ -44,11 +57,25 @@ def call(
     chosen = choose(rpcserver.load(file, **how), procedure, vers)
     given = values(chosen.procedure, arguments)
 
+    if gss_name is not None:
+        if not auth.startswith("krb5"):
+            raise click.UsageError(f"--gss-name is for Kerberos, not for --auth {auth}")
+        auth = f"{auth}:{gss_name}"
+
     class Caller(rpc.Client, version=chosen.version):
         pass
 
     with rpcserver.connect(
-        Caller, target, timeout=timeout, credentials=auth, rpcbind=rpcbind
+        Caller,
+        target,
+        timeout=timeout,
+        credentials=auth,
+        rpcbind=rpcbind,
+        tls=tls,
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_name=tls_name,
     ) as client:
         try:
             result = client.channel.call(chosen.version, chosen.procedure, given)

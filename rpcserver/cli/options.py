@@ -33,6 +33,72 @@ auth_option = click.option(
     help="Who to be: nobody, or this process's user and groups.",
 )
 
+_TLS_CLIENT = (
+    click.option(
+        "--tls",
+        type=click.Choice(["try", "require"]),
+        help="Call with TLS (RFC 9289); try: in the clear if the server has none.",
+    ),
+    click.option(
+        "--tls-ca",
+        metavar="PATH",
+        help="The CAs to trust, file or directory. Default: the system's.",
+    ),
+    click.option("--tls-cert", metavar="FILE", help="A certificate of our own."),
+    click.option("--tls-key", metavar="FILE", help="Its key, if it is in another file."),
+    click.option("--tls-name", metavar="NAME", help="What the server's certificate must be for."),
+)
+
+
+def tls_client_options(command: Command) -> Command:
+    """How a verb that calls uses TLS: tls, tls_ca, tls_cert, tls_key, tls_name."""
+    return _with(command, _TLS_CLIENT)
+
+
+_TLS_SERVER = (
+    click.option(
+        "--tls",
+        type=click.Choice(["require", "offer"]),
+        help="Have calls come with TLS (RFC 9289), or let them. Default with --tls-cert: require.",
+    ),
+    click.option(
+        "--tls-cert", metavar="FILE", help="The certificate chain; loaded again if changed."
+    ),
+    click.option("--tls-key", metavar="FILE", help="Its key, if it is in another file."),
+    click.option(
+        "--tls-ca",
+        metavar="PATH",
+        help="Ask clients for certificates of these CAs, and demand them.",
+    ),
+    click.option(
+        "--tls-client-cert",
+        type=click.Choice(["require", "optional"]),
+        help="With --tls-ca: whether clients may do without. Default: require.",
+    ),
+)
+
+
+def tls_server_options(command: Command) -> Command:
+    """How a verb that serves uses TLS: settings of the server classes."""
+    return _with(command, _TLS_SERVER)
+
+
+_KERBEROS = (
+    click.option(
+        "--auth",
+        type=click.Choice(["none", "sys", "krb5", "krb5i", "krb5p"]),
+        default="none",
+        show_default=True,
+        help="Who to be: nobody, this process's user and groups, or who has the Kerberos ticket:"
+        " calls with krb5i are signed, with krb5p encrypted.",
+    ),
+    click.option(
+        "--gss-name",
+        metavar="NAME",
+        help="The service to prove it to, nfs@HOST or a principal. Default: host@HOST.",
+    ),
+)
+
 _READ = (
     click.option(
         "-I", "include", multiple=True, metavar="DIR", help="Look for included files here."
@@ -51,6 +117,11 @@ _COMPILE = (
         help="What strings become: str in UTF-8 (the default) or Latin-1, or bytes.",
     ),
 )
+
+
+def kerberos_options(command: Command) -> Command:
+    """Who to be, Kerberos among that: auth, gss_name."""
+    return _with(command, _KERBEROS)
 
 
 def read_options(command: Command) -> Command:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from rpcserver.cli.options import program, rpcbind_option, timeout_option
+from rpcserver.auth.tls_settings import client_settings
+from rpcserver.cli.options import program, rpcbind_option, timeout_option, tls_client_options
 from rpcserver.clients.connect import ping as null_call
-from rpcserver.clients.finding import locate
+from rpcserver.clients.finding import given_endpoint, locate
 from rpcserver.errors import ProgMismatch
 
 MAX_VERSIONS = 100
@@ -19,16 +20,31 @@ MAX_VERSIONS = 100
 @click.argument("vers", type=click.IntRange(0, 0xFFFF_FFFF), required=False)
 @timeout_option
 @rpcbind_option
-def ping(target: str, prog: int, vers: int | None, timeout: float, rpcbind: str | None) -> None:
+@tls_client_options
+def ping(
+    target: str,
+    prog: int,
+    vers: int | None,
+    timeout: float,
+    rpcbind: str | None,
+    tls: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_name: str | None,
+) -> None:
     """Call procedure 0 of program PROG, which does nothing but answer.
 
     TARGET is a URL or a host, whose rpcbind is asked. Without VERS the program is asked which
     versions it has, and each of them is called.
     """
 
+    settings = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
+    named = given_endpoint(target) is not None
+
     def ready(version: int) -> None:
         place = locate(target, prog, version, timeout=timeout, rpcbind=rpcbind)
-        null_call(place, prog, version, timeout)
+        null_call(place, prog, version, timeout, settings, None if named else target)
         click.echo(f"program {prog} version {version} at {place}: ready")
 
     def is_ready(version: int) -> bool:

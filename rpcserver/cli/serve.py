@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 import rpcserver
-from rpcserver.cli.options import rpcbind_option
+from rpcserver.auth.policy import all_squash, root_squash
+from rpcserver.cli.options import rpcbind_option, tls_server_options
 from rpcserver.cli.running import log_to_syslog, run
 from rpcserver.rpc import Access
 from rpcserver.servers.inherited import from_inetd, from_systemd
@@ -20,6 +21,8 @@ from rpcserver.servers.server import KINDS
 
 INETD_IDLE_EXIT = 120.0
 """Seconds: what rpcgen -K has by default."""
+
+SQUASHES = {"root": root_squash(), "all": all_squash()}
 
 
 @click.command()
@@ -65,6 +68,28 @@ INETD_IDLE_EXIT = 120.0
     "--privileged-port", is_flag=True, help="Serve only callers whose port is below 1024."
 )
 @click.option(
+    "--squash",
+    type=click.Choice(list(SQUASHES)),
+    help="Serve user and group 0 of AUTH_SYS as nobody, or all users.",
+)
+@click.option(
+    "--peer-credentials",
+    is_flag=True,
+    help="Over UNIX sockets, have AUTH_SYS callers be who the kernel says they are.",
+)
+@click.option(
+    "--short-credentials",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Hand out short credentials (AUTH_SHORT), and know N of them.",
+)
+@click.option(
+    "--gss",
+    metavar="NAME",
+    help="Take callers who prove with Kerberos who they are, as the service NAME (nfs@HOST), or as"
+    " any whose key the keytab has: any.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -75,6 +100,7 @@ INETD_IDLE_EXIT = 120.0
     metavar="SECONDS",
     help="End after that time without a request. With --inetd, by default 120.",
 )
+@tls_server_options
 @rpcbind_option
 @click.option("--replace", is_flag=True, help="Take the place of what is registered already.")
 def serve(
@@ -88,10 +114,15 @@ def serve(
     reuse_port: bool,
     allow: tuple[str, ...],
     privileged_port: bool,
+    squash: str | None,
+    peer_credentials: bool,
+    short_credentials: int | None,
+    gss: str | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
     replace: bool,
+    **tls: str | None,
 ) -> None:
     """Run services until SIGTERM or SIGINT.
 
@@ -105,6 +136,15 @@ def serve(
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
+    if squash:
+        settings["sys_policy"] = SQUASHES[squash]
+    if peer_credentials:
+        settings["peer_credentials"] = True
+    if short_credentials:
+        settings["short_credentials"] = short_credentials
+    settings |= {name: value for name, value in tls.items() if value is not None}
+    if gss is not None:
+        settings["gss"] = True if gss == "any" else gss
     if inetd and (portmap or replace or workers or listen):
         raise click.UsageError("with --inetd there is one socket, and nothing to register")
     sys.path.insert(0, os.getcwd())

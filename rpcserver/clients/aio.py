@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
@@ -22,6 +22,10 @@ from rpcserver.rpc.pending import PendingCall, framed
 from rpcserver.rpc.record import MAX_RECORD, RecordReader, frame
 from rpcserver.rpcbind.netid import Endpoint
 
+if TYPE_CHECKING:
+    from rpcserver.auth.tls_peer import TlsInfo
+    from rpcserver.clients.tls_socket import TlsSocket
+
 MAX_IN_FLIGHT = 1024
 """Calls of a channel that wait for their replies; the next one waits for one of them. A server
 has limits, too, and a thousand hide any network's latency."""
@@ -34,15 +38,34 @@ class AsyncStreamChannel(AsyncChannel):
 
     max_record = MAX_RECORD
 
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What is known of the TLS of the connection, if it is open and has any."""
+        session = getattr(self._transport, "session", None)
+        return None if session is None else session.info
+
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         self._writable = asyncio.Event()
         self._writable.set()
         self._kept: list[bytes] = []
         self._kept_size = 0
+        reader = RecordReader(self.max_record)
+        if not isinstance(sock, socket.socket):  # the opener has started TLS
+            return await self._wrap_tls(loop, sock, reader)
         transport, _ = await loop.create_connection(
-            lambda: Records(self, self._writable, RecordReader(self.max_record)), sock=sock
+            lambda: Records(self, self._writable, reader), sock=sock
         )
         return transport
+
+    async def _wrap_tls(
+        self, loop: asyncio.AbstractEventLoop, wire: TlsSocket, reader: RecordReader
+    ) -> Any:
+        from rpcserver.clients.aio_tls import TlsRecords
+
+        _, records = await loop.create_connection(
+            lambda: TlsRecords(self, self._writable, reader, wire), sock=wire.sock
+        )
+        return records
 
     def _part(self, pending: PendingCall) -> bytes:
         return framed(pending)
@@ -77,7 +100,7 @@ class AsyncDatagramChannel(AsyncChannel):
     A procedure may so run more than once. Only the address that was asked is listened to.
     """
 
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(self), sock=sock)
         return transport
 
@@ -85,7 +108,7 @@ class AsyncDatagramChannel(AsyncChannel):
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
         for pause in pauses(FIRST_RETRY, LAST_RETRY):
-            await self._send(transport, self._part(pending))
+            await self._send(transport, self._sealed(pending))
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(answered), pause)
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -13,7 +12,8 @@ from typing import Any
 
 from rpcserver.clients.batch import AsyncBatch
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.negotiating_aio import AsyncNegotiating
+from rpcserver.clients.opening import Opener, Wire
 from rpcserver.clients.resending import (
     FIRST_BACK_OFF,
     LAST_BACK_OFF,
@@ -36,7 +36,7 @@ async def _refuse(record: bytes) -> bytes | None:
     return refuse_call(record)
 
 
-class AsyncChannel(ABC):
+class AsyncChannel(AsyncNegotiating, ABC):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     ``timeout`` (seconds for a call) and ``connect_timeout`` may be changed at any time. The
@@ -52,6 +52,7 @@ class AsyncChannel(ABC):
         connect_timeout: float,
         max_in_flight: int,
     ) -> None:
+        super().__init__(max_in_flight)
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._opener = opener
@@ -85,16 +86,14 @@ class AsyncChannel(ABC):
 
         The arguments are those of ``BlockingChannel.call``, and so is what is raised.
         """
-        engine = self._engine
         pending = self.make(version, procedure, arguments, resend, lenient, oneway)
         seconds = self.timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
                 await self._call(pending, connect_timeout)
-                error = pending.error
-                if isinstance(error, AuthError) and engine.flavor.refused(error.stat):
-                    pending = self.make(version, procedure, arguments, resend, lenient, oneway)
-                    await self._call(pending, connect_timeout)
+                if pending.error is not None and (again := self.renewed(pending)):
+                    await self._call(again, connect_timeout)
+                    return again.result()
                 return pending.result()
         except TimeoutError as error:
             if isinstance(error, CallError):
@@ -106,6 +105,7 @@ class AsyncChannel(ABC):
 
     async def close(self) -> None:
         """Close the connection. Calls in flight end with ``NotReached``, later ones too."""
+        await self._say_farewell()
         self._closed = True
         if self._transport is not None:
             self._flush()
@@ -161,15 +161,25 @@ class AsyncChannel(ABC):
         self._check(pending)
         return pending
 
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """A call whose credential was refused, made anew if there is a better one."""
+        return self._engine.renewed(pending)
+
     async def _call(self, pending: PendingCall, connect_timeout: float | None) -> None:
         """Send a call, once more if it may be, until it is done."""
+        if self._engine.session is None:
+            await self._deliver(pending, connect_timeout)
+        else:
+            await self._deliver_in_session(self._engine.session, pending, connect_timeout)
+
+    async def _deliver(self, pending: PendingCall, connect_timeout: float | None) -> None:
         async with self._room:
             waits: Iterator[float] | None = None
             for tried in count():
                 begun = time.monotonic()
                 try:
                     await self._attempt(pending, connect_timeout)
-                except NotReached as error:
+                except (NotReached, AuthError) as error:
                     pending.fail(error)
                 if pending.error is None:
                     return
@@ -182,7 +192,7 @@ class AsyncChannel(ABC):
     async def _attempt(self, pending: PendingCall, connect_timeout: float | None) -> None:
         transport = self._transport or await self.connect(connect_timeout)
         if pending.oneway:
-            await self._send(transport, self._part(pending))
+            await self._send(transport, self._sealed(pending))
             self._flush()
             pending.sent()
             return
@@ -198,7 +208,7 @@ class AsyncChannel(ABC):
             if self.endpoint.stream or not (pending.resend and pending.damaged):
                 return
 
-    async def _connected(self, timeout: float) -> socket.socket:
+    async def _connected(self, timeout: float) -> Wire:
         # In a thread: a name's addresses are asked for, and tried one after the other.
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._opener.open, timeout)
@@ -270,13 +280,13 @@ class AsyncChannel(ABC):
     async def _exchange(
         self, transport: Any, pending: PendingCall, answered: asyncio.Future[None]
     ) -> None:
-        await self._send(transport, self._part(pending))
+        await self._send(transport, self._sealed(pending))
         await answered
 
-    def _check(self, pending: PendingCall) -> None:  # noqa: B027  most can be sent
+    def _check(self, pending: PendingCall) -> None:
         """Raises ``UsageError`` for a call that cannot be sent."""
 
-    def _flush(self) -> None:  # noqa: B027  most keep nothing
+    def _flush(self) -> None:
         """Nothing more follows: send what was kept for that."""
 
     @abstractmethod
@@ -288,7 +298,7 @@ class AsyncChannel(ABC):
         """Another message likewise."""
 
     @abstractmethod
-    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: Any) -> Any:
         """The transport over a connected socket."""
 
     @abstractmethod
@@ -296,6 +306,6 @@ class AsyncChannel(ABC):
         """Send a message, whole or not at all."""
 
 
-def _close_unwanted(opening: asyncio.Future[socket.socket]) -> None:
+def _close_unwanted(opening: asyncio.Future[Wire]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

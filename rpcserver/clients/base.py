@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any
 
 from rpcserver.clients.batch import Batch
+from rpcserver.clients.negotiating import Negotiating
 from rpcserver.clients.opening import Opener
 from rpcserver.clients.resending import FIRST_BACK_OFF, LAST_BACK_OFF, pauses, went_nowhere
-from rpcserver.clients.shared import SharedConnection
 from rpcserver.errors import AuthError, NotReached, TimedOut
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.pending import PendingCall
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 10.0
 """Seconds that opening a connection may take."""
 
 
-class BlockingChannel(SharedConnection):
+class BlockingChannel(Negotiating):
     """What stream and datagram channels share. ``open_channel`` makes one.
 
     It may be used by many threads. ``timeout`` (seconds for a call) and ``connect_timeout`` may be
@@ -59,16 +59,12 @@ class BlockingChannel(SharedConnection):
         arguments that the procedure refuses, and ``UsageError`` for those too long for a datagram.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        refused = False
-        while True:
-            pending = self.make(version, procedure, arguments, resend, lenient, oneway)
-            self.exchange((pending,), deadline, connect_timeout)
-            error = pending.error
-            if refused or not isinstance(error, AuthError):
-                return pending.result()
-            refused = True
-            if not self._engine.flavor.refused(error.stat):
-                return pending.result()
+        pending = self.make(version, procedure, arguments, resend, lenient, oneway)
+        self.exchange((pending,), deadline, connect_timeout)
+        if pending.error is not None and (again := self.renewed(pending)):
+            self.exchange((again,), deadline, connect_timeout)
+            return again.result()
+        return pending.result()
 
     def batch(self, timeout: float | None = None) -> Batch:
         """Calls that are sent together when ``with`` is left, which waits for all replies.
@@ -85,6 +81,14 @@ class BlockingChannel(SharedConnection):
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None = None
     ) -> None:
         """Send calls, and wait until all are done. Raises ``TimedOut``."""
+        if self._engine.session is None:
+            self._exchange(calls, deadline, connect_timeout)
+        else:
+            self._exchange_in(self._engine.session, calls, deadline, connect_timeout)
+
+    def _exchange(
+        self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
+    ) -> None:
         begun = time.monotonic()
         try:
             self._try(calls, deadline, connect_timeout)
@@ -111,12 +115,18 @@ class BlockingChannel(SharedConnection):
         with self._lock:
             return self._engine.make(version, procedure, arguments, resend, lenient, oneway)
 
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """A call whose credential was refused, made anew if there is a better one."""
+        with self._lock:
+            return self._engine.renewed(pending)
+
     def _try(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None
     ) -> None:
         """Send calls over a connection, a new one if need be; those are done that it fails."""
         try:
-            if len(calls) == 1 and self._sent_alone(calls[0], deadline):
+            alone = len(calls) == 1 and self._engine.session is None
+            if alone and self._sent_alone(calls[0], deadline):
                 self._collect(calls, deadline)
                 return
             with self._lock:
@@ -124,7 +134,7 @@ class BlockingChannel(SharedConnection):
             if not usable:
                 self._open(deadline, connect_timeout)
             self._attempt(calls, deadline)
-        except NotReached as error:
+        except (NotReached, AuthError) as error:
             for pending in calls:
                 if not pending.done:
                     pending.fail(type(error)(*error.args))
@@ -160,7 +170,7 @@ class BlockingChannel(SharedConnection):
         """Send calls over the connection that is open, and wait until all are done."""
         with self._lock:
             self._engine.wait(calls)
-        self._send(self._parts(calls), deadline)
+        self._send(self._sealed(calls), deadline)
         self._collect(calls, deadline)
 
     def _collect(self, calls: Sequence[PendingCall], deadline: float) -> None:

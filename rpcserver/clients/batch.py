@@ -53,7 +53,7 @@ class _AnyBatch:
     def __init__(self, channel: Any, timeout: float) -> None:
         self._channel = channel
         self._timeout = timeout
-        self._calls: list[PendingCall] = []
+        self._calls: list[BatchedCall[Any]] = []
         self._client: Any = None  # that was called last
         self._keeping: Any = None  # the same, with its calls kept
 
@@ -68,6 +68,15 @@ class _AnyBatch:
             self._keeping = kind(self._keeper(self._channel), **method.__self__._options)
         again: Any = getattr(self._keeping, getattr(method, "__name__", ""))
         return again(*arguments, **named)
+
+    def _renewed(self) -> list[PendingCall]:
+        """The calls whose credentials were refused, made anew with better ones."""
+        again = []
+        for call in self._calls:
+            if call._pending.error is not None and (one := self._channel.renewed(call._pending)):
+                call._pending = one
+                again.append(one)
+        return again
 
 
 class Batch(_AnyBatch):
@@ -86,17 +95,20 @@ class Batch(_AnyBatch):
         Raises ``XdrError`` for arguments that the procedure refuses, ``UsageError`` for what is
         no such method.
         """
-        pending: PendingCall = self._begun(method, arguments, named)
-        self._calls.append(pending)
-        return BatchedCall(pending)
+        call: BatchedCall[T] = BatchedCall(self._begun(method, arguments, named))
+        self._calls.append(call)
+        return call
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: object, *exc: object) -> None:
         if error is None and self._calls:
+            deadline = time.monotonic() + self._timeout
             with suppress(CallError):  # each call says so for itself
-                self._channel.exchange(self._calls, time.monotonic() + self._timeout)
+                self._channel.exchange([each._pending for each in self._calls], deadline)
+                if again := self._renewed():
+                    self._channel.exchange(again, deadline)
 
 
 class AsyncBatch(_AnyBatch):
@@ -118,8 +130,9 @@ class AsyncBatch(_AnyBatch):
         try:
             begun.send(None)  # nothing is sent yet, so there is nothing to wait for
         except StopIteration as done:
-            self._calls.append(done.value)
-            return BatchedCall(done.value)
+            call: BatchedCall[T] = BatchedCall(done.value)
+            self._calls.append(call)
+            return call
         begun.close()
         raise UsageError(f"{method!r} waits for something else than its call")
 
@@ -128,7 +141,10 @@ class AsyncBatch(_AnyBatch):
 
     async def __aexit__(self, error: object, *exc: object) -> None:
         if error is None and self._calls:
-            await self._channel.exchange(self._calls, self._timeout)
+            deadline = time.monotonic() + self._timeout
+            await self._channel.exchange([each._pending for each in self._calls], self._timeout)
+            if again := self._renewed():
+                await self._channel.exchange(again, deadline - time.monotonic())
 
 
 class BatchedCall(Generic[T]):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import select
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.clients import KEEP_ALIVE, TIMEOUT
 from rpcserver.clients.base import CONNECT_TIMEOUT, BlockingChannel
-from rpcserver.clients.opening import Opener, check_size
+from rpcserver.clients.opening import Opener, Wire, check_size
 from rpcserver.clients.receiving import NOW, Receiver, milliseconds_left, ready, receive
 from rpcserver.clients.resending import FIRST_RETRY, LAST_RETRY, MAX_DAMAGED, MAX_UNMARKED, pauses
 from rpcserver.errors import RecordError
@@ -22,6 +21,9 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.pending import PendingCall, framed
 from rpcserver.rpc.record import MAX_RECORD, SCRATCH, RecordReader, frame
 from rpcserver.rpcbind.netid import Endpoint
+
+if TYPE_CHECKING:
+    from rpcserver.auth.tls_peer import TlsInfo
 
 _LARGE = 32 << 10  # messages of that size are gathered, not joined
 _PARTS = 64  # that are gathered at once
@@ -35,7 +37,13 @@ class StreamChannel(BlockingChannel):
 
     max_record = MAX_RECORD
 
-    def _opened(self, sock: socket.socket) -> None:
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What is known of the TLS of the connection, if it is open and has any."""
+        session = getattr(self._socket, "session", None)
+        return None if session is None else session.info
+
+    def _opened(self, sock: Wire) -> None:
         self._stream = Receiver(sock), RecordReader(self.max_record)
         self._wants_room = False  # whoever reads
         self._looks = 0
@@ -87,9 +95,7 @@ class StreamChannel(BlockingChannel):
         self._finish_sending(sock, [memoryview(part)[sent:]], deadline)
         return True
 
-    def _write(
-        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
-    ) -> None:
+    def _write(self, sock: Wire, parts: Sequence[bytes | memoryview], deadline: float) -> None:
         left: list[bytes | memoryview] = [*parts]
         while left:
             try:
@@ -108,7 +114,7 @@ class StreamChannel(BlockingChannel):
             if sent:
                 left[0] = memoryview(left[0])[sent:]
 
-    def _await_room(self, sock: socket.socket, deadline: float) -> None:
+    def _await_room(self, sock: Wire, deadline: float) -> None:
         """Until the socket takes more, or perhaps. The server may wait for its replies to be
         read, so if nobody does, it is done here."""
         with self._lock:
@@ -123,7 +129,7 @@ class StreamChannel(BlockingChannel):
                 return
         ready(sock, select.POLLOUT, min(milliseconds_left(deadline), _LOOK))
 
-    def _read(self, sock: socket.socket, until: float) -> RecordReader | None:
+    def _read(self, sock: Wire, until: float) -> RecordReader | None:
         receiver, reader = self._stream
         if receiver.sock is not sock:
             raise OSError("the connection is gone")
@@ -189,7 +195,7 @@ class DatagramChannel(BlockingChannel):
                 return
             with self._lock:
                 self._engine.again(pending)
-            self._send([pending.message], deadline)
+            self._send(self._sealed([pending]), deadline)
         self._wait_for_one(pending, deadline)
 
     def _wait_for_one(self, pending: PendingCall, deadline: float) -> None:
@@ -204,7 +210,7 @@ class DatagramChannel(BlockingChannel):
                     retry = now + next(waits)
                     with suppress(OSError):
                         if self._socket is not None:
-                            self._write(self._socket, [pending.message], deadline)
+                            self._write(self._socket, self._sealed([pending]), deadline)
                 self._read_for_all(min(deadline, retry))
 
     def _framed(self, message: bytes) -> bytes:
@@ -216,17 +222,15 @@ class DatagramChannel(BlockingChannel):
     def _sent_alone(self, pending: PendingCall, deadline: float) -> bool:
         return False
 
-    def _write(
-        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
-    ) -> None:
+    def _write(self, sock: Wire, parts: Sequence[bytes | memoryview], deadline: float) -> None:
         for message in parts:
             with suppress(BlockingIOError):  # as good as lost on the way
                 sock.send(message)
 
-    def _opened(self, sock: socket.socket) -> None:
+    def _opened(self, sock: Wire) -> None:
         pass
 
-    def _read(self, sock: socket.socket, until: float) -> bytes | None:
+    def _read(self, sock: Wire, until: float) -> bytes | None:
         count = receive(sock, self._scratch, milliseconds_left(until))
         return None if count is None else bytes(self._scratch[:count])
 

@@ -23,7 +23,7 @@ from rpcserver.errors import BadReply, CallError, NotReached, UsageError, XdrErr
 from rpcserver.protocols.pmap_prot import PMAP_VERS, CallArgs, CallResult, Mapping
 from rpcserver.protocols.rpcb_prot import RPCB_PORT
 from rpcserver.rpc.calls import ClientEngine, random_word
-from rpcserver.rpc.dispatch import NULL
+from rpcserver.rpc.entries import NULL
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.version import AsyncClient, Client, Procedure, Version

@@ -10,7 +10,11 @@ from rpcserver.errors import UsageError
 from rpcserver.rpc.version import Client, Version
 
 if TYPE_CHECKING:
+    import ssl
+
+    from rpcserver.auth.gss import GssClient
     from rpcserver.auth.sys import SysCredential
+    from rpcserver.auth.tls_settings import TlsClient
     from rpcserver.rpc.flavor import ClientFlavor
     from rpcserver.rpcbind.netid import Endpoint
 
@@ -26,13 +30,18 @@ def connect(
     *,
     timeout: float = TIMEOUT,
     connect_timeout: float | None = None,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     resend: bool = False,
     lenient: bool = False,
     privileged_port: bool = False,
     keep_alive: float | None = KEEP_ALIVE,
+    tls: str | ssl.SSLContext | TlsClient | None = None,
+    tls_ca: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    tls_name: str | None = None,
 ) -> ClientT:
     """A client for the service at ``target``; ``with`` closes its channel.
 
@@ -43,7 +52,8 @@ def connect(
 
     ``timeout`` holds for finding the service and for each call, ``connect_timeout`` for each
     attempt to open a connection (seconds). ``credentials``: ``"none"``, ``"sys"``, a
-    ``SysCredential`` or a flavor. ``rpcbind``: the URL of the rpcbind to ask.
+    ``SysCredential``; ``"krb5"``, ``"krb5i"``, ``"krb5p"``, a ``rpcserver.auth.GssClient``; or a
+    flavor. ``rpcbind``: the URL of the rpcbind to ask.
 
     ``resend``: all calls may run twice, or the server remembers its replies: one whose connection
     is lost is sent again over another. ``lenient``: take replies that break record marking or are
@@ -52,17 +62,25 @@ def connect(
     ``keep_alive``: seconds of silence after which a TCP peer is asked whether it is there;
     ``None``: never.
 
+    ``tls``: ``"require"`` (RFC 9289), ``"try"`` (in the clear if the server has none), a
+    ``rpcserver.auth.TlsClient`` with all its settings, or an ``ssl.SSLContext``. ``tls_ca``: the
+    file or directory of the CAs to trust, by default the system's; ``tls_cert`` and ``tls_key``:
+    files with a certificate of the client's own; ``tls_name``: what the server's certificate must
+    be for, by default the host in ``target``. Any of these alone requires TLS.
+
     Raises ``UsageError`` for arguments that make no sense, ``NotReached`` if the service is not
-    there, and any other ``CallError``.
+    there, ``TlsError`` if it has no TLS or none to be trusted, and any other ``CallError``.
     """
     if not (isinstance(client_class, type) and issubclass(client_class, Client)):
         raise UsageError(f"{client_class!r} is no class of blocking clients")
     # Loaded when it is first called: who imports it may only serve.
     from rpcserver.auth.base import client_flavor
+    from rpcserver.auth.tls_settings import client_settings
     from rpcserver.clients.blocking import open_channel
-    from rpcserver.clients.finding import opener_for, remaining
+    from rpcserver.clients.finding import host_of, opener_for, remaining
 
-    flavor = client_flavor(credentials)
+    flavor = client_flavor(credentials, host_of(target))
+    secured = client_settings(tls, tls_ca, tls_cert, tls_key, tls_name)
     deadline = time.monotonic() + timeout
     opener = opener_for(
         target,
@@ -72,6 +90,7 @@ def connect(
         timeout=timeout,
         privileged_port=privileged_port,
         keep_alive=keep_alive,
+        tls=secured,
     )
     channel = open_channel(
         opener,
@@ -83,15 +102,28 @@ def connect(
     return client_class(channel, **options)
 
 
-def ping(place: Endpoint, prog: int, vers: int, timeout: float = PING_TIMEOUT) -> None:
-    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not."""
+def ping(
+    place: Endpoint,
+    prog: int,
+    vers: int,
+    timeout: float = PING_TIMEOUT,
+    tls: TlsClient | None = None,
+    host: str | None = None,
+) -> None:
+    """Call procedure 0, which does nothing but answer. Raises ``CallError`` if it does not.
+
+    ``host``: what the user called it, if that is not in ``place``.
+    """
     from rpcserver.clients.blocking import open_channel
-    from rpcserver.rpc.dispatch import NULL
+    from rpcserver.clients.finding import tls_starter
+    from rpcserver.clients.opening import Opener
+    from rpcserver.rpc.entries import NULL
 
     class Asked(Version, prog=prog, vers=vers):
         pass
 
-    channel = open_channel(place, timeout=timeout)
+    starter = None if tls is None else tls_starter(tls, place, Asked, host)
+    channel = open_channel(Opener(place, tls=starter), timeout=timeout)
     try:
         channel.call(Asked, NULL, ())
     finally:

@@ -25,6 +25,8 @@ from rpcserver.rpc.version import Version
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 
 if TYPE_CHECKING:
+    from rpcserver.auth.tls_settings import TlsClient
+    from rpcserver.clients.tls import Starter
     from rpcserver.rpcbind.lookup import Rpcbind
 
 RPCBIND_SOCKET = "/run/rpcbind.sock"
@@ -230,15 +232,40 @@ def opener_for(
     timeout: float,
     privileged_port: bool,
     keep_alive: float | None,
+    tls: TlsClient | None = None,
 ) -> Opener:
     """What opens connections to the service at ``target``, and asks again where it is when it is
-    not there any more. The arguments are ``connect``'s."""
+    not there any more. The arguments are ``connect``'s; what rpcbind says is asked in the clear.
+    """
     find = partial(
         locate, target, version._prog, version._vers, rpcbind=rpcbind, transport=transport
     )
     place = find(timeout=timeout, fresh=False)
     known = given_endpoint(target, transport) is not None
-    return Opener(place, privileged_port, keep_alive, None if known else find)
+    starter = None
+    if tls is not None:
+        starter = tls_starter(tls, place, version, None if known else target)
+    return Opener(place, privileged_port, keep_alive, None if known else find, starter)
+
+
+def tls_starter(
+    settings: TlsClient, place: Endpoint, version: type[Version], host: str | None = None
+) -> Starter | None:
+    """What starts TLS for calls of ``version`` at ``place``; ``None`` for datagrams, which may go
+    without. ``host`` is what the user called it, whatever rpcbind said. Raises ``UsageError``."""
+    from rpcserver.clients.tls import Starter
+
+    if not place.stream:
+        if settings.required:
+            raise UsageError(f"{place}: datagrams have no TLS here: call it over TCP")
+        return None
+    return Starter(settings, version._prog, version._vers, host)
+
+
+def host_of(target: str) -> str:
+    """The host that ``target`` names; empty for this one by a path."""
+    place = given_endpoint(target, None)
+    return target if place is None else place.host
 
 
 def remaining(deadline: float) -> float:

@@ -7,11 +7,18 @@ import random
 import socket
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rpcserver.clients import KEEP_ALIVE
-from rpcserver.errors import CallError, NotReached, UsageError
+from rpcserver.errors import CallError, NotReached, TlsError, UsageError
 from rpcserver.rpcbind.netid import Endpoint
+
+if TYPE_CHECKING:
+    from rpcserver.clients.tls import Starter
+    from rpcserver.clients.tls_socket import TlsSocket
+
+Wire: TypeAlias = "socket.socket | TlsSocket"
+"""What a channel reads and writes"""
 
 _PROBES = 6  # that many times without an answer, ten seconds apart
 _PROBE_INTERVAL = 10
@@ -46,7 +53,8 @@ class Opener:
 
     ``privileged_port``: from a port below 1024, which proves to old servers that root is asking.
     ``keep_alive``: seconds of silence before a TCP peer is probed, ``None``: never. ``find``:
-    what to ask for the endpoint when it may be another one now.
+    what to ask for the endpoint when it may be another one now. ``tls``: what starts TLS, on
+    connections that are streams.
     """
 
     def __init__(
@@ -55,11 +63,13 @@ class Opener:
         privileged_port: bool = False,
         keep_alive: float | None = KEEP_ALIVE,
         find: Find | None = None,
+        tls: Starter | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.privileged_port = privileged_port
         self.keep_alive = keep_alive
         self._find = find
+        self._tls = tls
         self._lost = False
 
     @property
@@ -71,9 +81,35 @@ class Opener:
         """A connection went away: the service may be somewhere else the next time."""
         self._lost = True
 
-    def open(self, timeout: float) -> socket.socket:
-        """A connected socket that does not block. A name's addresses are tried one after the
-        other, in ``timeout`` seconds together. Raises ``NotReached``."""
+    def open(self, timeout: float) -> Wire:
+        """A connected socket that does not block, or TLS over it. A name's addresses are tried
+        one after the other, in ``timeout`` seconds together. Raises ``NotReached`` and
+        ``TlsError``."""
+        deadline = time.monotonic() + timeout
+        sock = self._found(timeout)
+        if self._tls is None or not self.endpoint.stream:
+            return sock
+        return self._secured(self._tls, sock, deadline)
+
+    def _secured(self, tls: Starter, sock: socket.socket, deadline: float) -> Wire:
+        """TLS over ``sock``; or what is to be used where the server has none."""
+        from rpcserver.clients.tls import NoTlsError
+
+        try:
+            return tls.start(sock, self.endpoint, max(deadline - time.monotonic(), 0.001))
+        except NoTlsError as error:
+            if tls.settings.required:
+                sock.close()
+                raise TlsError(f"{self.endpoint}: no TLS there: {error}") from error
+            if error.usable:
+                return sock
+            sock.close()
+            return self._found(max(deadline - time.monotonic(), 0.001))
+        except BaseException:
+            sock.close()
+            raise
+
+    def _found(self, timeout: float) -> socket.socket:
         deadline = time.monotonic() + timeout
         if self._find is None:
             return self._connected(timeout)

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from rpcserver.errors import NotReached
+from rpcserver.errors import CallError, NotReached, TlsError
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpcbind.netid import Endpoint
 
@@ -38,10 +38,14 @@ class Unreachable(NotReached):
     """Nobody has the port that a datagram went to."""
 
 
-def not_reached(endpoint: Endpoint, error: OSError) -> NotReached:
+def not_reached(endpoint: Endpoint, error: Exception) -> CallError:
     """What calls over a connection end with that has failed."""
+    if isinstance(error, TlsError):
+        return TlsError(f"{endpoint}: {error}")
     unreachable = isinstance(error, ConnectionRefusedError) and not endpoint.stream
-    return (Unreachable if unreachable else NotReached)(f"{endpoint}: {error.strerror or error}")
+    return (Unreachable if unreachable else NotReached)(
+        f"{endpoint}: {getattr(error, 'strerror', None) or error}"
+    )
 
 
 def went_nowhere(pending: PendingCall, since: float) -> bool:

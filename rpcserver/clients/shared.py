@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from rpcserver.clients.calls_back import MAX_CALLS_BACK, refuse_call
-from rpcserver.clients.opening import Opener
+from rpcserver.clients.opening import Opener, Wire
 from rpcserver.clients.receiving import FOREVER, NOW, seconds_left
 from rpcserver.clients.resending import not_reached
 from rpcserver.errors import BadReply, CallError, NotReached, RecordError, TimedOut
@@ -45,9 +45,9 @@ class SharedConnection:
         self._sending = threading.Lock()
         self._reading = False
         self._closed = False
-        self._socket: socket.socket | None = None
+        self._socket: Wire | None = None
         self._arrivals = select.poll()  # of that socket
-        self._ended: socket.socket | None = None  # another one, from which somebody still reads
+        self._ended: Wire | None = None  # another one, from which somebody still reads
         self._calls_back: deque[bytes] = deque()
         self._answer: Callable[[bytes], bytes | None] = refuse_call
         self._answering: threading.Thread | None = None
@@ -121,7 +121,7 @@ class SharedConnection:
         self._drop(NotReached(f"{self.endpoint}: the server closed the connection"), sock)
         return False
 
-    def _drop(self, failure: CallError, sock: socket.socket | None) -> None:
+    def _drop(self, failure: CallError, sock: Wire | None) -> None:
         """``sock`` is of no use any more. Nothing happens if another one has taken its place."""
         with self._lock:
             if sock is not self._socket:
@@ -199,7 +199,7 @@ class SharedConnection:
         self._finish_sending(self._socket, parts, deadline)
 
     def _finish_sending(
-        self, sock: socket.socket | None, parts: Sequence[bytes | memoryview], deadline: float
+        self, sock: Wire | None, parts: Sequence[bytes | memoryview], deadline: float
     ) -> None:
         """The same when ``_sending`` is held already, until they are sent."""
         try:
@@ -252,7 +252,7 @@ class SharedConnection:
         """Calls as they go over the socket."""
         raise NotImplementedError
 
-    def _opened(self, sock: socket.socket) -> None:
+    def _opened(self, sock: Wire) -> None:
         """There is a new connection."""
         raise NotImplementedError
 
@@ -265,12 +265,10 @@ class SharedConnection:
         for instance because others call, too."""
         raise NotImplementedError
 
-    def _write(
-        self, sock: socket.socket, parts: Sequence[bytes | memoryview], deadline: float
-    ) -> None:
+    def _write(self, sock: Wire, parts: Sequence[bytes | memoryview], deadline: float) -> None:
         raise NotImplementedError
 
-    def _read(self, sock: socket.socket, until: float) -> Any:
+    def _read(self, sock: Wire, until: float) -> Any:
         """What comes before ``until``, for ``_take``; without the lock. ``None``: nothing."""
         raise NotImplementedError
 

@@ -3,6 +3,7 @@
 from rpcserver.errors import ProcUnavail
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer, blocking, buffers, oneway
+from rpcserver.rpc.demands import requires
 from rpcserver.rpc.version import (
     AsyncClient,
     Client,
@@ -28,5 +29,6 @@ __all__ = [
     "blocking",
     "buffers",
     "oneway",
+    "requires",
     "using",
 ]

@@ -20,13 +20,16 @@ class Peer(NamedTuple):
 
     ``transport`` is ``tcp``, ``udp``, ``unix``, ``unixgram`` or ``vsock``; ``address`` and
     ``local`` (where the call came in) are what ``socket`` gives: ``(host, port, ...)`` or a path;
-    ``uid`` is the user of a UNIX socket's other end, if the kernel told.
+    ``uid``, ``gid`` and ``groups`` are those of a UNIX socket's other end, as far as the kernel
+    told.
     """
 
     transport: str
     address: Any
     local: Any = None
     uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         address = self.address
@@ -40,14 +43,15 @@ class Connection:
     """The connection that a call came over; ``state`` is the service's own, for as long as it
     lasts.
 
-    ``way_back`` makes the channel of the server's calls over it, ``way_back(True)`` that of
-    asyncio's clients.
+    ``tls`` is what is known about its TLS, ``None`` without. ``way_back`` makes the channel of
+    the server's calls over it, ``way_back(True)`` that of asyncio's clients.
     """
 
-    __slots__ = ("_hooks", "_way_back", "state")
+    __slots__ = ("_hooks", "_way_back", "state", "tls")
 
     def __init__(self, way_back: Callable[[bool], Channel] | None = None) -> None:
         self.state: dict[Any, Any] = {}
+        self.tls: Any = None
         self._way_back = way_back
         self._hooks: list[Callable[[], object]] | None = []
 
@@ -83,7 +87,8 @@ class Connection:
 class Call(NamedTuple):
     """What a method can know about the call it answers.
 
-    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE, a
+    ``credential`` is what the authentication flavor made of it: ``None`` for AUTH_NONE (or the
+    ``rpcserver.auth.TlsCredential`` of the connection, if its client has shown a certificate), a
     ``rpcserver.auth.SysCredential`` for AUTH_SYS. ``deadline`` is the time (``time.monotonic``)
     by which the server wants to have answered, if it has a time limit. ``connection`` is
     ``None`` for datagrams and in other processes.

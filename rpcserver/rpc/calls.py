@@ -19,9 +19,16 @@ from rpcserver.errors import (
     XdrError,
 )
 from rpcserver.protocols import rpc_msg
-from rpcserver.rpc.flavor import ClientFlavor, after_header
+from rpcserver.rpc.flavor import AUTH_NONE, ClientFlavor, Exchange, SessionFlavor, after_header
 from rpcserver.rpc.message import CALL_HEADER, RPC_VERSION, ReplyMessage, is_call, parse_reply
-from rpcserver.rpc.pending import PendingCall, Way, begin_call, settle_record, settle_stream
+from rpcserver.rpc.pending import (
+    PendingCall,
+    ProtectedCall,
+    Way,
+    begin_call,
+    settle_record,
+    settle_stream,
+)
 from rpcserver.rpc.record import RecordReader
 from rpcserver.rpc.version import Procedure, Version
 
@@ -49,10 +56,12 @@ class ClientEngine:
 
     def __init__(self, flavor: ClientFlavor, first_xid: int) -> None:
         self.flavor = flavor
+        self.session = flavor if isinstance(flavor, SessionFlavor) else None
+        self._asked: type[Version] | None = None  # what is called in the session
         self._xid = first_xid
         self.lenient = False  # whether any call was
         self._pending: dict[int, PendingCall] = {}
-        self._ways: dict[tuple[type[Version], Procedure[Any]], Way] = {}
+        self._ways: dict[tuple[type[Version], Procedure[Any], bool], Way] = {}
 
     @property
     def idle(self) -> bool:
@@ -67,14 +76,16 @@ class ClientEngine:
         *,
         resend: bool = False,
         lenient: bool = False,
+        oneway: bool = False,
         flavor: ClientFlavor | None = None,
     ) -> PendingCall:
         """Encode a call, with the credential of ``flavor`` if given, and wait for its reply.
 
         Raises ``XdrError`` for arguments that the procedure does not take.
         """
-        pending = self.make(version, procedure, arguments, resend, lenient, False, flavor)
-        self._pending[pending.xid] = pending
+        pending = self.make(version, procedure, arguments, resend, lenient, oneway, flavor)
+        if not oneway:
+            self._pending[pending.xid] = pending
         return pending
 
     def make(
@@ -89,17 +100,16 @@ class ClientEngine:
     ) -> PendingCall:
         """The same for a call that is not sent yet: ``wait`` for it when it is."""
         flavor = flavor or self.flavor
-        way = self._ways.get((version, procedure))
+        way = self._ways.get((version, procedure, oneway))
         if way is None or way.flavor is not flavor:
-            way = self._way(version, procedure, flavor)
+            way = self._way(version, procedure, flavor, oneway)
         xid = (self._xid + 1) & 0xFFFF_FFFF
         try:
             if way.head is not None:
                 pending = begin_call(PendingCall, way, xid, arguments, resend, lenient, oneway)
             else:
-                encoded = way.arguments.pack(arguments)
-                message, opened = flavor.protect(_header(xid, version, procedure), encoded)
-                pending = PendingCall(xid, procedure, message, opened, resend, lenient, oneway)
+                encoded, options = way.arguments.pack(arguments), (resend, lenient, oneway)
+                pending = self._protected(flavor, xid, version, procedure, encoded, *options)
         except XdrError as error:
             raise error.within("args") from None
         self._xid = xid
@@ -107,14 +117,76 @@ class ClientEngine:
             self.lenient = True
         return pending
 
-    def _way(self, version: type[Version], procedure: Procedure[Any], flavor: ClientFlavor) -> Way:
-        fixed = after_header(flavor)
-        head = None if fixed is None else bytes(4) + _header(0, version, procedure) + fixed
-        way = Way(flavor, procedure, head, procedure.arguments_codec, procedure.result_codec)
+    def _protected(
+        self,
+        flavor: ClientFlavor,
+        xid: int,
+        version: type[Version],
+        procedure: Procedure[Any],
+        arguments: bytes,
+        *options: bool,
+    ) -> ProtectedCall:
+        header, in_session = _header(xid, version, procedure), flavor is self.session
+        pending = ProtectedCall.made(
+            flavor, header, procedure, arguments, *options, in_session=in_session
+        )
+        if in_session:
+            self._asked = version
+        else:
+            pending.protect()
+        return pending
+
+    def own(self, step: Exchange) -> PendingCall:
+        """A call of the session's own, to what is called in it."""
+        assert self._asked is not None
+        return self.make(self._asked, step.procedure, step.arguments, flavor=step.flavor)
+
+    def seal(self, calls: Iterable[PendingCall]) -> None:
+        """Protect the calls of a session that are sent now. Raises ``AuthError``."""
+        for pending in calls:
+            if isinstance(pending, ProtectedCall) and pending.in_session:
+                pending.protect()
+
+    def _way(
+        self,
+        version: type[Version],
+        procedure: Procedure[Any],
+        flavor: ClientFlavor,
+        oneway: bool = False,
+    ) -> Way:
+        head = open_reply = None
+        if fixed := after_header(flavor, oneway):
+            credential, open_reply = fixed
+            head = bytes(4) + _header(0, version, procedure) + credential
+        codecs = procedure.arguments_codec, procedure.result_codec
+        way = Way(flavor, procedure, head, *codecs, open_reply)
         if len(self._ways) >= _MAX_WAYS:
             self._ways.clear()
-        self._ways[version, procedure] = way
+        self._ways[version, procedure, oneway] = way
         return way
+
+    def refused(self, stat: int) -> bool:
+        """Tell the flavor that the server refused with ``stat``: whether another try may go
+        better."""
+        self._ways.clear()
+        return self.flavor.refused(stat)
+
+    def renewed(self, pending: PendingCall) -> PendingCall | None:
+        """The same call with a better credential, if the server refused the one that it had, and
+        the flavor has one."""
+        error, flavor = pending.error, self.flavor
+        if not (isinstance(error, AuthError) and self.refused(error.stat)):
+            return None
+        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
+        header = xid.to_bytes(4) + pending.message[4 : CALL_HEADER.size]
+        procedure, arguments = pending.procedure, pending.arguments
+        options = pending.resend, pending.lenient
+        if isinstance(pending, ProtectedCall):
+            again = ProtectedCall.made(flavor, header, procedure, arguments, *options)
+            again.protect()
+            return again
+        message, open_reply = flavor.protect(header, arguments)
+        return PendingCall(xid, procedure, message, open_reply, *options)
 
     def take(self, reader: RecordReader, made: Callable[[bytes], object]) -> list[PendingCall]:
         """Give the replies that ``reader`` has to their calls, which are then done, and return
@@ -154,7 +226,7 @@ class ClientEngine:
             return None
         pending = self._pending.pop(reply.xid, None)
         if pending is not None:
-            _settle(pending, reply)
+            self._settle(pending, reply)
         return pending
 
     def receive_unmarked(self, fragments: bytes) -> PendingCall | None:
@@ -169,12 +241,20 @@ class ClientEngine:
             return None
         if reply is None:
             return None
-        _settle(pending, reply)
+        self._settle(pending, reply)
         if isinstance(pending.error, BadReply):  # the rest is still to come
             pending.reset()
             return None
         del self._pending[pending.xid]
         return pending
+
+    def _settle(self, pending: PendingCall, reply: ReplyMessage) -> None:
+        if reply.body is not None:
+            pending.fail(_refused(reply.body))
+            return
+        pending.settle(reply.verifier, reply.record[reply.start :])
+        if reply.verifier.flavor != AUTH_NONE and not isinstance(pending, ProtectedCall):
+            self._ways.clear()  # the flavor may have been handed out something
 
     def wait(self, calls: Iterable[PendingCall]) -> None:
         """Wait for the replies to calls that are sent, or sent once more, whatever became of
@@ -205,13 +285,6 @@ class ClientEngine:
 
 def _header(xid: int, version: type[Version], procedure: Procedure[Any]) -> bytes:
     return CALL_HEADER.pack(xid, _CALL, RPC_VERSION, version._prog, version._vers, procedure.number)
-
-
-def _settle(pending: PendingCall, reply: ReplyMessage) -> None:
-    if reply.body is not None:
-        pending.fail(_refused(reply.body))
-    else:
-        pending.settle(reply.verifier, reply.record[reply.start :])
 
 
 def _refused(body: rpc_msg.ReplyBody) -> CallError:

@@ -6,11 +6,10 @@ that comes after it. The faces in ``servers/`` differ only in who calls the meth
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from rpcserver.errors import (
     AuthError,
@@ -30,16 +29,14 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor
+from rpcserver.rpc.entries import FLAVORS, NULL, Entry, table_of, version_of
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
 from rpcserver.rpc.message import CALL_HEADER
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
-from rpcserver.rpc.version import Procedure, Service, Version
+from rpcserver.rpc.version import Service, Version
 from rpcserver.xdr.types import Void
 
 logger = logging.getLogger("rpcserver")
-
-NULL = Procedure[None](0, "null", [], Void)
-"""procedure 0 of every program: no arguments, no result, no work (RFC 5531 section 12)"""
 
 
 class ServerEngine:
@@ -62,14 +59,14 @@ class ServerEngine:
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
         self.trailing_arguments = False  # whether bytes behind the arguments are overlooked
         self.versions: list[type[Version]] = []
-        self._entries: dict[Row, _Entry] = {}
+        self._entries: dict[Row, Entry] = {}
         for service in services:
-            version = _version_of(service)
+            version = version_of(service)
             if (version._prog, version._vers, 0) in self._entries:
                 raise UsageError(f"two services for {version.__name__}: one of them can answer")
             self._entries |= {
                 (version._prog, version._vers, proc): entry
-                for proc, entry in _table(service, version).items()
+                for proc, entry in table_of(service, version).items()
             }
             self.versions.append(version)
         self.counters = Counters(list(self._entries))
@@ -96,12 +93,18 @@ class ServerEngine:
             if (access := self.access.get(call.prog)) is not None and not access.admits(peer):
                 raise AuthError(rpc_msg.AuthStat.AUTH_TOOWEAK, "not on the program's access list")
             accepted = self._accept(call, peer, connection)
+            if isinstance(accepted, Work):
+                return FlavorsOwn(self, xid, peer, accepted, now)
             if not isinstance(accepted, Accepted):
                 return self._by_flavor(xid, accepted)
             verifier = accepted.verifier
             entry = self._entries.get((call.prog, call.vers, call.proc))
             if entry is None:
                 raise self._unavailable(call)
+            for demand in entry.demands:
+                demand.check(call.credential.flavor, accepted, connection)
+            if accepted.garbage is not None:
+                raise GarbageArgs(accepted.garbage)
             try:
                 if entry.procedure.arguments or accepted.start != len(accepted.data):
                     codec = entry.procedure.arguments_codec
@@ -163,7 +166,7 @@ class ServerEngine:
 
     def _accept(
         self, call: message.CallMessage, peer: Peer, connection: Connection | None
-    ) -> Accepted | Answered | None:
+    ) -> Accepted | Answered | Work | None:
         flavor = self.flavors.get(call.credential.flavor)
         if flavor is None:
             raise AuthError(
@@ -194,7 +197,7 @@ class Invocation:
         self,
         counters: Counters,
         call: Call,
-        entry: _Entry,
+        entry: Entry,
         arguments: tuple[Any, ...],
         accepted: Accepted,
         begun: float,
@@ -279,6 +282,46 @@ class Invocation:
         self._counters.count(row, outcome, max(0.0, now - self.begun))
 
 
+class FlavorsOwn(Invocation):
+    """A call that waits for its flavor, and for no method."""
+
+    __slots__ = ("_engine", "_peer", "_work", "_xid")
+
+    def __init__(
+        self, engine: ServerEngine, xid: int, peer: Peer, work: Work, begun: float
+    ) -> None:
+        self._engine = engine
+        self._xid = xid
+        self._peer = peer
+        self._work = work
+        self._entry = FLAVORS
+        self._accepted = Accepted(None, b"", 0)
+        self.begun = begun
+
+    @property
+    def name(self) -> str:
+        return "authentication"
+
+    def run(self) -> Any:
+        """Have the flavor do its work: its answer."""
+        return self._work.run()
+
+    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
+        """The reply that brings what the flavor answered."""
+        return self._engine._by_flavor(self._xid, result)
+
+    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
+        """The reply if it raised: its own ``Refused``, else SYSTEM_ERR and a log."""
+        if isinstance(error, Refused):
+            logger.info("%s: xid %#x: %s: %s", self._peer, self._xid, type(error).__name__, error)
+        else:
+            logger.error("%s: authentication failed: %s", self._peer, error, exc_info=error)
+            error = SystemErr()
+        counters = self._engine.counters
+        counters.count(counters.row(UNKNOWN), _OUTCOMES[type(error)])
+        return refusal(self._xid, NO_AUTH, error)
+
+
 def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
     """The reply for a refusal: the one table from failure to answer (RFC 5531 section 9)."""
     match error:
@@ -305,60 +348,3 @@ _OUTCOMES: dict[type[BaseException], str] = {
     GarbageArgs: "GARBAGE_ARGS",
     SystemErr: "SYSTEM_ERR",
 }
-
-
-class _Entry(NamedTuple):
-    """What answers the calls of one procedure."""
-
-    service: Service
-    version: type[Version]
-    procedure: Procedure[Any]
-    method: Callable[..., Any]
-    row: Row
-    blocking: bool = False
-    oneway: bool = False
-    asynchronous: bool = False
-    buffers: bool = False
-
-    @property
-    def special(self) -> bool:
-        """Whether its calls are never plain."""
-        return self.blocking or self.asynchronous or self.buffers
-
-
-_Table = dict[int, _Entry]
-
-
-def _version_of(service: Service) -> type[Version]:
-    version = getattr(service, "_version", None)
-    if isinstance(service, type) or version is None:
-        raise UsageError(f"{service!r} is no instance of a generated service class")
-    return version  # type: ignore[no-any-return]
-
-
-def _table(service: Service, version: type[Version]) -> _Table:
-    """Number -> what answers it. Procedure 0 is there in any case."""
-    prog, vers = version._prog, version._vers
-    table: _Table = {0: _Entry(service, version, NULL, lambda call: None, (prog, vers, 0))}
-    blocking = getattr(service, "_blocking", False)
-    buffers = getattr(service, "_buffers", False)
-    for procedure in version._procedures.values():
-        method = getattr(service, procedure.method)
-        try:
-            inspect.signature(method).bind(None, *procedure.arguments)
-        except TypeError as error:
-            where = f"{type(service).__qualname__}.{procedure.method}"
-            wanted = ", ".join(["call", *(f"arg{n + 1}" for n in range(len(procedure.arguments)))])
-            raise UsageError(f"{where} must take ({wanted}): {error}") from None
-        table[procedure.number] = _Entry(
-            service,
-            version,
-            procedure,
-            method,
-            (prog, vers, procedure.number),
-            blocking or getattr(method, "_blocking", False),
-            getattr(method, "_oneway", False),
-            inspect.iscoroutinefunction(method),
-            buffers or getattr(method, "_buffers", False),
-        )
-    return table

@@ -6,13 +6,14 @@ The server side may accept a call (``Accepted``), answer it itself (``Answered``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from rpcserver.rpc.call import Connection, Peer
     from rpcserver.rpc.message import CallMessage
+    from rpcserver.rpc.version import Procedure
 
 AUTH_NONE = 0
 MAX_AUTH_BYTES = 400
@@ -28,6 +29,12 @@ class Auth(NamedTuple):
 
 NO_AUTH = Auth(AUTH_NONE, b"")
 
+OpenReply = Callable[[Auth, bytes], bytes]
+"""What gets a reply's verifier and results, and returns the plain results"""
+
+AfterHeader = tuple[bytes, OpenReply | None]
+"""Credential and verifier, and what opens a reply that has a verifier, if anything does"""
+
 
 @dataclass(slots=True)
 class Accepted:
@@ -35,7 +42,9 @@ class Accepted:
 
     ``credential`` becomes ``call.credential``. The plain arguments are ``data`` from ``start``
     on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
-    ``lasting``: over the same connection the same bytes have the same outcome.
+    ``lasting``: over the same connection the same bytes have the same outcome. ``service`` is
+    what RPCSEC_GSS did for the call: ``"none"``, ``"integrity"``, ``"privacy"``; ``None`` for the
+    other flavors. ``garbage``: why the arguments could not be had, if so.
     """
 
     credential: Any
@@ -44,6 +53,8 @@ class Accepted:
     verifier: Auth = NO_AUTH
     wrap: Callable[[bytes], bytes] | None = None
     lasting: bool = False
+    service: str | None = None
+    garbage: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +65,14 @@ class Answered:
     verifier: Auth = NO_AUTH
 
 
+@dataclass(slots=True)
+class Work:
+    """A call that is the flavor's own business, and takes time: ``run()`` gives the answer, or
+    raises ``Refused``. It is called where nobody else waits for it."""
+
+    run: Callable[[], Answered | None]
+
+
 class ServerFlavor(Protocol):
     """The server side of a flavor."""
 
@@ -61,7 +80,7 @@ class ServerFlavor(Protocol):
 
     def accept(
         self, call: CallMessage, peer: Peer, connection: Connection | None
-    ) -> Accepted | Answered | None:
+    ) -> Accepted | Answered | Work | None:
         """Judge the credential of ``call``, which ``peer`` sent over ``connection`` (``None`` for
         datagrams). ``None`` is silence; raises ``AuthError``."""
 
@@ -84,12 +103,49 @@ class ClientFlavor(Protocol):
         ...
 
 
-def after_header(flavor: ClientFlavor) -> bytes | None:
-    """What ``flavor`` puts between the header and the arguments of every call, if that is all it
-    does: then nobody need ask it for each. The class that has its ``protect`` says so, with a
-    method ``after_header``."""
+def after_header(flavor: ClientFlavor, oneway: bool = False) -> AfterHeader | None:
+    """What ``flavor`` puts between the header and the arguments of every call (``oneway``: that
+    nobody answers), if that is all it does: then nobody need ask it for each.
+
+    The class that has its ``protect`` says so, with a method ``after_header``. It is asked again
+    after each reply with a verifier, and after each refusal.
+    """
     for cls in type(flavor).__mro__:
         if "protect" in vars(cls):
-            fixed: Callable[[Any], bytes] | None = vars(cls).get("after_header")
-            return None if fixed is None else fixed(flavor)
+            fixed: Callable[[Any, bool], AfterHeader] | None = vars(cls).get("after_header")
+            return None if fixed is None else fixed(flavor, oneway)
     return None
+
+
+class Exchange(NamedTuple):
+    """A call that a flavor makes for itself, with a credential of its own."""
+
+    procedure: Procedure[Any]
+    arguments: tuple[Any, ...]
+    flavor: ClientFlavor
+
+
+@runtime_checkable
+class SessionFlavor(ClientFlavor, Protocol):
+    """The client side of a flavor that must come to terms with the server first. Each channel has
+    one of its own; every message, also one that is sent again, is protected when it is sent."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be protected."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """How many calls may be under way at once."""
+        ...
+
+    def negotiate(self, bindings: bytes | None) -> Generator[Exchange, Any, None]:
+        """Calls to be made one after the other; each one's result is sent in, or what it raised
+        is thrown. What is between them may take time. ``bindings`` are those of the channel
+        (RFC 5056), if it has any. Raises ``AuthError``."""
+        ...
+
+    def farewell(self) -> Exchange | None:
+        """What is to be sent before the channel closes; nobody waits for the reply."""
+        ...

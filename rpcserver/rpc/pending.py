@@ -8,38 +8,40 @@ codec has the same in C; a test holds the two equal.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from rpcserver.errors import AuthError, BadReply, CallError, GarbageArgs, NotReached, XdrError
-from rpcserver.rpc.flavor import Auth, ClientFlavor
+from rpcserver.rpc.flavor import Auth, ClientFlavor, OpenReply
+from rpcserver.rpc.message import parse_call
 from rpcserver.rpc.record import MAX_FRAGMENT, frame, mark_of
 from rpcserver.rpc.version import Procedure
 from rpcserver.xdr.codec import NATIVE, Codec
 
-OpenReply = Callable[[Auth, bytes], bytes]
-"""What gets a reply's verifier and results, and returns the plain results"""
-
 _LAST = 0x8000_0000
 _MARK_AND_XID = struct.Struct(">2I")
 _SUCCESS = struct.pack(">5I", 1, 0, 0, 0, 0)  # REPLY, MSG_ACCEPTED, AUTH_NONE, SUCCESS
+_MAX_OPENERS = 16  # sendings of which each may be the one that is answered: a minute of datagrams
 _REPLY = 24  # bytes of a plain reply before its results
 
 
 class Way(NamedTuple):
     """How one procedure is called with one flavor. ``head``: the message up to its arguments, with
-    room for mark and xid; ``None`` if the flavor has to see each call."""
+    room for mark and xid; ``None`` if the flavor has to see each call. ``open_reply``: what opens
+    replies that have a verifier."""
 
     flavor: ClientFlavor
     procedure: Procedure[Any]
     head: bytes | None
     arguments: Codec
     results: Codec
+    open_reply: OpenReply | None
 
 
 class PythonPending:
     """What ``PendingCall`` holds. ``framed`` is the message as it goes on a stream, in one
-    fragment; ``open_reply`` is ``None`` if nothing protects the reply."""
+    fragment; ``open_reply`` gets replies with a verifier, if anything does, and those of a
+    ``ProtectedCall``."""
 
     __slots__ = (
         "done",
@@ -98,6 +100,13 @@ class PendingCall(Pending):
     __slots__ = ()
 
     @property
+    def arguments(self) -> bytes:
+        """The encoded arguments, which nothing protects."""
+        message = self.message
+        call = parse_call(message)
+        return message[call.start :] if call is not None else b""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection went away before a reply came."""
         return isinstance(self.error, NotReached)
@@ -131,8 +140,7 @@ class PendingCall(Pending):
         """End the call with what its reply brought."""
         self.done = True
         try:
-            if self.open_reply is not None:
-                results = self.open_reply(verifier, results)
+            results = self._opened(verifier, results)
             codec = self.procedure.result_codec
             if self.lenient:
                 self.value, _ = codec.unpack(results, lenient=True)
@@ -143,6 +151,73 @@ class PendingCall(Pending):
             self.error = BadReply(f"the result could not be decoded: {error}")
         except CallError as error:
             self.error = error
+
+    def _opened(self, verifier: Auth, results: bytes) -> bytes:
+        return results if self.open_reply is None else self.open_reply(verifier, results)
+
+
+class ProtectedCall(PendingCall):
+    """A call whose flavor has to see it, and its reply: ``made`` makes it, ``protect`` its message.
+
+    ``in_session``: it is protected when it is sent, anew each time.
+    """
+
+    __slots__ = ("_arguments", "_flavor", "_header", "_openers", "framed", "in_session")
+
+    _flavor: ClientFlavor
+    _header: bytes
+    _openers: list[OpenReply]  # of each message that was sent
+    _arguments: bytes
+    framed: bytes
+    in_session: bool
+
+    @classmethod
+    def made(
+        cls,
+        flavor: ClientFlavor,
+        header: bytes,
+        procedure: Procedure[Any],
+        arguments: bytes,
+        *options: bool,
+        in_session: bool = False,
+    ) -> Self:
+        """A call that is not protected yet; ``options`` are ``resend``, ``lenient``, ``oneway``."""
+        self = cls(int.from_bytes(header[:4]), procedure, b"", None, *options)
+        self._flavor, self._header, self._arguments = flavor, header, arguments
+        self._openers, self.framed, self.in_session = [], b"", in_session
+        return self
+
+    @property
+    def message(self) -> bytes:
+        return self.framed[4:]
+
+    @property
+    def arguments(self) -> bytes:
+        return self._arguments
+
+    @property
+    def damaged(self) -> bool:
+        if isinstance(self.error, AuthError):
+            return not self.in_session  # another session is to be made, then
+        return super().damaged
+
+    def protect(self) -> None:
+        """Have its flavor make the message. Raises ``AuthError``."""
+        message, open_reply = self._flavor.protect(self._header, self._arguments)
+        self.framed = mark_of(message) + message
+        self._openers = [open_reply, *self._openers[: _MAX_OPENERS - 1]]
+
+    def refused(self, stat: int) -> bool:
+        """Whether another try may go better, now that the server refused with ``stat``."""
+        told = getattr(self._openers[0], "refused", None) if self._openers else None
+        again: bool = (told or self._flavor.refused)(stat)
+        return again
+
+    def _opened(self, verifier: Auth, results: bytes) -> bytes:
+        for open_reply in self._openers[:-1]:
+            with suppress(BadReply):  # it answers what was sent before
+                return open_reply(verifier, results)
+        return self._openers[-1](verifier, results)
 
 
 def framed(pending: PythonPending) -> bytes:
@@ -167,7 +242,7 @@ def python_begin_call(
     assert way.head is not None
     encoded = way.arguments.pack(arguments)
     message = b"".join((xid.to_bytes(4), way.head[8:], encoded))
-    return cls(xid, way.procedure, message, None, resend, lenient, oneway)
+    return cls(xid, way.procedure, message, way.open_reply, resend, lenient, oneway)
 
 
 def python_settle_stream(
@@ -211,7 +286,7 @@ def python_settle_record(waiting: dict[int, PendingCall], record: bytes) -> Pend
 
 
 def _settle(pending: PendingCall, record: bytes) -> bool:
-    if pending.open_reply is not None or pending.lenient:
+    if pending.lenient or isinstance(pending, ProtectedCall):
         return False
     try:
         pending.value = pending.procedure.result_codec.unpack_whole(record[_REPLY:])

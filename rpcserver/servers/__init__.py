@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rpcserver.servers.access import AccessMixIn
+    from rpcserver.servers.auth import SysMixIn
     from rpcserver.servers.blocking import ForkingTCPServer as ForkingTCPServer
     from rpcserver.servers.blocking import ForkingUDPServer as ForkingUDPServer
     from rpcserver.servers.blocking import ForkingUnixDatagramServer as ForkingUnixDatagramServer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         VsockServer,
     )
     from rpcserver.servers.child import in_child
+    from rpcserver.servers.gss import GSSMixIn
     from rpcserver.servers.multiplex import (
         MultiplexingMixIn,
         MultiplexingTCPServer,
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
     )
     from rpcserver.servers.multiplex_udp import MultiplexingUDPServer
     from rpcserver.servers.stats import Stats
+    from rpcserver.servers.tls import TLSMixIn
 
 __all__ = [
     "AccessMixIn",
+    "GSSMixIn",
     "MultiplexingMixIn",
     "MultiplexingTCPServer",
     "MultiplexingUDPServer",
@@ -42,7 +46,9 @@ __all__ = [
     "MultiplexingUnixStreamServer",
     "MultiplexingVsockServer",
     "Stats",
+    "SysMixIn",
     "TCPServer",
+    "TLSMixIn",
     "ThreadingTCPServer",
     "ThreadingUDPServer",
     "ThreadingUnixDatagramServer",
@@ -63,6 +69,7 @@ _HOMES = {
     "ForkingUnixDatagramServer": "rpcserver.servers.blocking",
     "ForkingUnixStreamServer": "rpcserver.servers.blocking",
     "ForkingVsockServer": "rpcserver.servers.blocking",
+    "GSSMixIn": "rpcserver.servers.gss",
     "MultiplexingMixIn": "rpcserver.servers.multiplex",
     "MultiplexingTCPServer": "rpcserver.servers.multiplex",
     "MultiplexingUDPServer": "rpcserver.servers.multiplex_udp",
@@ -70,7 +77,9 @@ _HOMES = {
     "MultiplexingUnixStreamServer": "rpcserver.servers.multiplex",
     "MultiplexingVsockServer": "rpcserver.servers.multiplex",
     "Stats": "rpcserver.servers.stats",
+    "SysMixIn": "rpcserver.servers.auth",
     "TCPServer": "rpcserver.servers.blocking",
+    "TLSMixIn": "rpcserver.servers.tls",
     "ThreadingTCPServer": "rpcserver.servers.blocking",
     "ThreadingUDPServer": "rpcserver.servers.blocking",
     "ThreadingUnixDatagramServer": "rpcserver.servers.blocking",

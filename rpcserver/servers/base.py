@@ -54,6 +54,7 @@ class RpcServer(socketserver.BaseServer):
     allow_reuse_port = False
     handler_class: type[socketserver.BaseRequestHandler]
     socket: socket.socket
+    server_address: Any
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class RpcServer(socketserver.BaseServer):
         if self.trailing_arguments:
             services.trailing_arguments = True
         self.children = Children()
-        if _forks(self):
+        if forks(self):
             methods.share_counters(self.engine)
             # Loaded once, here, and not by each child that needs them.
             import rpcserver.servers.background
@@ -116,12 +117,16 @@ class RpcServer(socketserver.BaseServer):
         """
         self._owner = os.getpid()
         if self.allow_reuse_port:
-            self.socket.close()
-            self.socket = socket.socket(self.address_family, self.socket_type)
-            self.server_bind()
-            self.server_activate()
+            self.own_socket()
         else:
             self.shared = True
+
+    def own_socket(self) -> None:
+        """Have another socket at the same address."""
+        self.socket.close()
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self.server_activate()
 
     @property
     def one_at_a_time(self) -> bool:
@@ -310,7 +315,7 @@ class StreamServer(RpcServer):
     ) -> None:
         super().__init__(server_address, services, bind_and_activate)
         default = getattr(_ForkingMixIn, "max_children", None)
-        if _forks(self) and getattr(self, "max_children", None) == default:
+        if forks(self) and getattr(self, "max_children", None) == default:
             # At that number socketserver would wait for a connection to end.
             self.max_children = self.max_connections + 1
 
@@ -342,5 +347,6 @@ class StreamServer(RpcServer):
                 sockets.shut(connection, socket.SHUT_RD)
 
 
-def _forks(server: RpcServer) -> bool:
+def forks(server: RpcServer) -> bool:
+    """Whether each request has a process of its own."""
     return _ForkingMixIn is not None and isinstance(server, _ForkingMixIn)

@@ -25,11 +25,12 @@ from typing import Any, ClassVar
 
 from rpcserver.errors import SystemErr
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, refusal
+from rpcserver.rpc.dispatch import FlavorsOwn, Invocation, refusal
 from rpcserver.rpc.flavor import NO_AUTH
 from rpcserver.servers import sockets
-from rpcserver.servers.base import RpcServer, StreamServer
+from rpcserver.servers.base import RpcServer, StreamServer, forks
 from rpcserver.servers.handlers import Datagram, DatagramHandler, StreamHandler
+from rpcserver.servers.methods import finish
 
 logger = logging.getLogger("rpcserver")
 
@@ -120,6 +121,8 @@ class _DatagramServer(RpcServer):
         peer = self.peer_of(request, client_address)
         now = time.monotonic()
         outcome = self.engine.begin(request.data, peer, None, now, self.time_limit)
+        if isinstance(outcome, FlavorsOwn) and forks(self):
+            outcome = finish(outcome)  # what it remembers is for later calls
         if isinstance(outcome, Invocation):
             request.invocation = outcome
             return True
@@ -129,8 +132,7 @@ class _DatagramServer(RpcServer):
 
     def peer_of(self, request: Datagram, client_address: Any) -> Peer:
         local = sockets.destination(request.ancillary, self.server_address)
-        uid = sockets.sender(request.ancillary)
-        return Peer(self.transport, client_address, local, uid)
+        return Peer(self.transport, client_address, local, *sockets.sender(request.ancillary))
 
     def send_reply(self, reply: bytes, ancillary: sockets.Ancillary, client_address: Any) -> None:
         """Send a reply from the address that the call came to."""
@@ -148,9 +150,30 @@ class _DatagramServer(RpcServer):
 
 
 class UDPServer(_DatagramServer, socketserver.UDPServer):
-    """RPC over UDP. ``UDPServer((host, port), services)``; IPv6 by the form of ``host``."""
+    """RPC over UDP. ``UDPServer((host, port), services)``; IPv6 by the form of ``host``.
+
+    Class variable: ``sticky``, whether all datagrams of a client go to the same one of several
+    processes, for which each has a socket of its own.
+    """
 
     transport = "udp"
+    sticky = False
+
+    def server_bind(self) -> None:
+        if self.sticky:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+    def set_aside(self) -> None:
+        """Keep the port for other processes' sockets, and take nothing from them any more."""
+        self.socket.connect(self.socket.getsockname())  # it hears nobody but itself
+
+    def share(self) -> None:
+        if self.sticky:
+            self._owner = os.getpid()
+            self.own_socket()
+        else:
+            super().share()
 
     def prepare_socket(self) -> None:
         super().prepare_socket()

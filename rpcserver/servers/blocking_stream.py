@@ -30,6 +30,10 @@ class BlockingStream(Stream):
         self._calls: deque[bytes] = deque()  # that came while a caller read
         self._waiter = sockets.Waiter(request)
 
+    def switch(self, wire: Any) -> None:
+        super().switch(wire)
+        self._waiter = sockets.Waiter(wire)
+
     def records(self) -> Iterable[bytes] | None:
         """The records that are there, once there are any; ``None`` at the end of the stream.
 
@@ -77,7 +81,7 @@ class BlockingStream(Stream):
     def send(self, data: bytes) -> None:
         """Send, whoever else does. Raises ``LimitError`` if it is not taken in time."""
         with self._sending:
-            if not sockets.Waiter(self.request).send_all(data, self.server.write_timeout):
+            if not sockets.Waiter(self.wire).send_all(data, self.server.write_timeout):
                 raise self.not_taken()
 
     # --- calls of the server ------------------------------------------------------------------
@@ -93,7 +97,7 @@ class BlockingStream(Stream):
         pass
 
     def wait_for(self, answered: Future[None], until: float) -> None:
-        waiter = sockets.Waiter(self.request)
+        waiter = sockets.Waiter(self.wire)
         with self._turn:
             while not answered.done() and (left := until - time.monotonic()) > 0:
                 if self._reading:

@@ -107,10 +107,10 @@ class BackChannel:
                 raise NotReached("the client is gone")
             if len(self._waiting) >= MAX_CALLS_BACK:
                 raise NotReached(f"{MAX_CALLS_BACK} calls have not been answered")
-            pending = self._engine.begin(version, procedure, arguments, flavor=flavor)
-            if oneway:
-                self._engine.forget(pending)
-            else:
+            pending = self._engine.begin(
+                version, procedure, arguments, oneway=oneway, flavor=flavor
+            )
+            if not oneway:
                 self._waiting[pending.xid] = answered
         try:
             self.end.send_message(pending.message)

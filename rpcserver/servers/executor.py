@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Call
-from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.dispatch import FlavorsOwn, Invocation
 from rpcserver.rpc.version import Service
 from rpcserver.servers.child import InChild
 from rpcserver.servers.loop import EventLoop
@@ -27,6 +27,11 @@ and whatever they wait for (a database, a disk) takes no more at once either."""
 
 SLOW = 0.1
 """Seconds that a method may hold the loop without a warning: everybody else waits for it."""
+
+
+MAX_FLAVORS_WORKERS = 4
+"""Threads for what a flavor does by itself, which is to compute: whoever asks for much of it takes
+none from the methods."""
 
 
 class Later:
@@ -50,6 +55,7 @@ class Methods:
         self._loop = loop
         self._make_executor = make_executor or _threads
         self._executor: Executor | None = None
+        self._flavors: Executor | None = None
         self._pending: set[Any] = set()  # a loop alone does not keep its tasks alive
 
     def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
@@ -82,8 +88,9 @@ class Methods:
         """Start nothing more; what can be cancelled is, and what runs is not waited for."""
         for future in list(self._pending):
             future.cancel()
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._executor, self._flavors):
+            if executor is not None:
+                executor.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, invocation: Invocation, done: Done, work: InChild | None = None) -> Later:
         try:
@@ -95,6 +102,10 @@ class Methods:
         return self._when_done(future, invocation, done)
 
     def _pass_on(self, invocation: Invocation, work: InChild | None) -> Any:
+        if isinstance(invocation, FlavorsOwn):
+            if self._flavors is None:
+                self._flavors = ThreadPoolExecutor(MAX_FLAVORS_WORKERS, "rpcserver-flavor")
+            return self._flavors.submit(invocation.run)
         if self._executor is None:
             self._executor = self._make_executor()
         if isinstance(self._executor, ThreadPoolExecutor):

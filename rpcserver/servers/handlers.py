@@ -24,9 +24,10 @@ class StreamHandler(socketserver.BaseRequestHandler):
     """One connection: reads what is there, answers every complete record in it, sends once."""
 
     server: Any
+    stream_class = BlockingStream
 
     def setup(self) -> None:
-        self.stream = BlockingStream(self.server, self.request, self.client_address)
+        self.stream = self.stream_class(self.server, self.request, self.client_address)
         self._replies: list[bytes] = []
         self._size = 0
 

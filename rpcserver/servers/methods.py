@@ -11,6 +11,7 @@ from typing import Any
 from rpcserver.auth import server_flavors
 from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.flavor import ServerFlavor
 from rpcserver.rpc.version import Service
 from rpcserver.servers.child import InChild
 
@@ -20,6 +21,14 @@ def engine_for(services: Iterable[Service]) -> ServerEngine:
     engine = ServerEngine(list(services), server_flavors(), time.monotonic)
     engine.counters.share(threading.Lock())
     return engine
+
+
+def add_flavor(engine: ServerEngine, flavor: ServerFlavor) -> None:
+    """Have the engine take callers of one more flavor, for threads of this process."""
+    share = getattr(flavor, "share", None)
+    if share is not None and engine.flavors.get(flavor.flavor) is not flavor:
+        share(threading.Lock, time.monotonic)
+    engine.flavors = {**engine.flavors, flavor.flavor: flavor}
 
 
 def share_counters(engine: ServerEngine) -> None:

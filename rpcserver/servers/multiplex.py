@@ -40,6 +40,7 @@ class MultiplexingMixIn(RpcServer):
     scratch: memoryview
     spare: list[Any]
     urgent: sockets.UrgentWatch
+    stream_class: Callable[..., MultiplexedStream] = MultiplexedStream
     executor: Callable[[], Executor] | None = None
     max_in_flight = 256
     """what one client may have waiting in front of the others' calls"""
@@ -125,7 +126,7 @@ class MultiplexingMixIn(RpcServer):
         if isinstance(request, Datagram):
             self._answer(request, client_address)
         else:
-            self.streams.add(MultiplexedStream(self, request, client_address))
+            self.streams.add(self.stream_class(self, request, client_address))
 
     def _answer(self: Any, request: Datagram, client_address: Any) -> None:
         def done(reply: bytes | None) -> None:

@@ -31,20 +31,24 @@ class MultiplexedStream(Stream):
     def __init__(self, server: Any, request: Any, client_address: Any) -> None:
         super().__init__(server, request, client_address, server.spare)
         self._thread = threading.get_ident()
-        self._unanswered = False  # there may be calls among what was read
-        self._any_record = False  # there was one since all was answered
+        # There may be calls among what was read; there was one since all was answered.
+        self._unanswered = self._any_record = False
         self._ahead: deque[bytes] = deque()  # some of them, when more had to be read
         self._out = Outgoing(request, server.loop, self._go_on, self._broken)
         self._in_flight = 0
         self._reading = True
         self._at_end = False  # nothing more is read
         self._closed = False
-        self._exchange: Any = None  # what does all that a plain event needs
-        if Exchange is not None and type(request) is socket.socket:
-            plain, scratch = server.engine.plain, server.scratch
-            self._exchange = Exchange(plain, request.fileno(), scratch, self.about, self._readable)
+        self._exchange: Any = self._new_exchange(server.engine.plain)
         server.loop.add_reader(request, self._exchange or self._readable)
         server.urgent.add(self)
+
+    def _new_exchange(self, plain: Any) -> Any:
+        """What does all that a plain event of a bare socket needs."""
+        if Exchange is None or type(self.request) is not socket.socket:
+            return None
+        number, scratch = self.request.fileno(), self.server.scratch
+        return Exchange(plain, number, scratch, self.about, self._readable)
 
     def check(self, now: float) -> None:
         """Close the connection if it is at the end of its time, or busy when the server closes."""
@@ -116,7 +120,7 @@ class MultiplexedStream(Stream):
                 self._read_ahead()
                 return
             else:
-                count, ran = self.request.recv_into(reader.room(server.scratch)), None
+                count, ran = self.wire.recv_into(reader.room(server.scratch)), None
             if count:
                 reader.filled(count)
                 self._answer(ran)
@@ -150,9 +154,8 @@ class MultiplexedStream(Stream):
             if ran is None:
                 record, ran = self._take(until)
             if record is None and ran is None:
-                self._unanswered = False
                 self.answered(self._any_record)
-                self._any_record = False
+                self._unanswered = self._any_record = False
                 break
             self._any_record = True
             invocation = self._begin(record) if ran is None else self.server.engine.resume(ran)

@@ -50,6 +50,10 @@ class Outgoing:
         self.since = 0.0
         """when it last took some (``time.monotonic``)"""
 
+    def switch(self, connection: Any) -> None:
+        """Send over ``connection`` from now on; nothing waits."""
+        self._socket = connection
+
     @property
     def waits(self) -> bool:
         """Whether something waits for the peer."""

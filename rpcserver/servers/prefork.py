@@ -147,6 +147,9 @@ class PreforkServer(Server):
         assert self._parent is not None
         if os.read(worker.pipe, 1):
             worker.ready = True
+            for listener in self.listeners:
+                if getattr(listener, "sticky", False):
+                    listener.set_aside()
         else:
             worker.ending = True
             self._parent.remove_reader(worker.pipe)

@@ -60,10 +60,17 @@ def serve(
     a warning where no rpcbind runs, else fatal. ``heartbeat``: seconds between looks whether
     rpcbind was restarted, or has come, and is to be told (again).
 
+    ``tls_cert`` and ``tls_key``, files with a certificate chain and its key, have it speak TLS (RFC
+    9289): ``tls="require"`` (the default then; datagrams have none) or ``"offer"``. ``tls_ca``:
+    the CAs whose certificates clients must show, or with ``tls_client_cert="optional"`` may. See
+    ``rpcserver.servers.TLSMixIn`` for all of them.
+
     ``settings`` are class variables of the server classes: ``max_connections=100``,
-    ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``;
+    ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``,
+    ``gss="nfs@host.example.org"`` (a service's name, a ``rpcserver.auth.GssServer``, or ``True``);
     ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
-    connections that wait in its queue are lost.
+    connections that wait in its queue are lost. ``sys_policy``, ``peer_credentials`` and
+    ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
 
     Raises ``UsageError`` for an address that is taken, a service that is none, a method with the
     wrong arguments, an unknown setting, and a version that a living server has registered.
@@ -81,6 +88,10 @@ def serve(
     from rpcserver.servers import methods
     from rpcserver.servers.server import Server
 
+    if any(name.partition("_")[0] == "tls" for name in settings):
+        from rpcserver.servers.tls import only_streams
+
+        listen = only_streams(listen, settings.get("tls", "require"), listen is LISTEN)
     engine = methods.engine_for(services)
     options = {"executor": executor, "idle_exit": idle_exit, **settings}
     if workers is None:
@@ -88,6 +99,8 @@ def serve(
     else:
         from rpcserver.servers.prefork import PreforkServer
 
+        if "gss" in settings:
+            options.setdefault("sticky", True)  # each worker has contexts of its own
         server = PreforkServer(engine, listen, kind, workers=workers, **options)
     try:
         if register:

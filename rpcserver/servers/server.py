@@ -16,7 +16,9 @@ from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpcbind.netid import Endpoint, parse_url
 from rpcserver.servers import inherited
 from rpcserver.servers.access import AccessMixIn
+from rpcserver.servers.auth import SysMixIn
 from rpcserver.servers.executor import Methods
+from rpcserver.servers.gss import GSSMixIn
 from rpcserver.servers.loop import Loop
 from rpcserver.servers.multiplex import MultiplexingMixIn
 from rpcserver.servers.regular import Regular
@@ -33,6 +35,9 @@ _CLASSES = {
     "unixgram": "UnixDatagramServer",
     "vsock": "VsockServer",
 }
+_MIXINS = (AccessMixIn, SysMixIn, GSSMixIn)
+"""Each is there if one of its settings is"""
+
 KINDS: dict[str, dict[str, Any]] = {
     kind: {
         transport: getattr(servers, f"{prefix}{name}")
@@ -256,16 +261,21 @@ def endpoint_of(listener: Any) -> Endpoint:
 
 def _with(settings: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
     """The server classes with other values for their class variables, where they have them."""
-    mixins = (AccessMixIn,) if {"access", "program_access"} & settings.keys() else ()
+    mixins = tuple(each for each in _MIXINS if settings.keys() & vars(each).keys())
+    with_tls = any(name.partition("_")[0] == "tls" for name in settings)
+    if with_tls:
+        from rpcserver.servers import tls
     made = {}
     for transport, base in classes.items():
-        bases = (*mixins, base)
+        bases: tuple[type, ...] = (*mixins, base)
+        if with_tls and transport in tls.STREAMS:
+            bases = (*mixins, tls.TLSMixIn, base)
         known = {name: each for name, each in settings.items() if _has(bases, name)}
         if transport != "tcp":
             known.pop("allow_reuse_port", None)  # one socket, whose datagrams any worker takes
         made[transport] = type(base.__name__, bases, known) if known else base
     for name in settings:
-        if not any(_has((*mixins, base), name) for base in classes.values()):
+        if not any(_has((*mixins, base), name) for base in (*classes.values(), *made.values())):
             raise UsageError(f"serve() has no setting {name!r}, nor has any of the server classes")
     return made
 

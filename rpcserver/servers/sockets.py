@@ -19,6 +19,8 @@ from rpcserver.rpc.call import Peer
 AF_UNIX = getattr(socket, "AF_UNIX", -1)
 MSG_TRUNC: int = getattr(socket, "MSG_TRUNC", 0)
 _DONTWAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+_SO_PEERGROUPS = 59 if sys.platform == "linux" else None
+_MOST_AT_ONCE = 1024  # bytes that Python's getsockopt asks for
 _IP_PKTINFO = 8 if sys.platform == "linux" else None  # the socket module has no name for it
 _UCRED = struct.Struct("3i")
 _IN_PKTINFO = struct.Struct("=I4s4s")
@@ -57,30 +59,38 @@ def shut(connection: socket.socket, how: int) -> None:
 
 def peer_of(connection: socket.socket, transport: str, address: Any) -> Peer:
     """Who is at the other end of an accepted connection."""
-    uid = None
-    if connection.family == AF_UNIX and hasattr(socket, "SO_PEERCRED"):
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        uid = _UCRED.unpack(credentials)[1]
-    return Peer(transport, address, connection.getsockname(), uid)
+    local = connection.getsockname()
+    if connection.family != AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return Peer(transport, address, local)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _, uid, gid = _UCRED.unpack(credentials)
+    groups = None
+    if _SO_PEERGROUPS is not None:
+        with suppress(OSError):  # a kernel that has it not, or a user with hundreds of them
+            packed = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_AT_ONCE)
+            groups = tuple(each for (each,) in struct.iter_unpack("I", packed))
+    return Peer(transport, address, local, uid, gid, groups)
 
 
-def send_parts(connection: socket.socket, parts: Sequence[memoryview]) -> int:
+def send_parts(connection: Any, parts: Sequence[memoryview]) -> int:
     """Send ``parts``, or the beginning of them: how many bytes it was. Raises
     ``BlockingIOError`` if the kernel takes nothing now."""
     if len(parts) == 1 or not hasattr(connection, "sendmsg"):
-        return connection.send(parts[0])
-    return connection.sendmsg(list(islice(parts, _MAX_PARTS)))
+        return int(connection.send(parts[0]))
+    return int(connection.sendmsg(list(islice(parts, _MAX_PARTS))))
 
 
 class Waiter:
     """Waits for a non-blocking connection: ``select``, or ``poll`` where there is one."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._poll = select.poll() if hasattr(select, "poll") else None
 
     def readable(self, seconds: float) -> tuple[bool, bool]:
         """Whether there is something to read, and whether an urgent byte is there."""
+        if getattr(self._connection, "pending", False):  # TLS has it already
+            return True, False
         if self._poll is None:
             one = [self._connection]
             ready, _, exceptional = select.select(one, [], one, seconds)
@@ -175,12 +185,13 @@ def report_sender(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
 
-def sender(ancillary: Ancillary) -> int | None:
-    """The user who sent a datagram, if the kernel said so."""
+def sender(ancillary: Ancillary) -> tuple[int | None, int | None]:
+    """The user and group who sent a datagram, if the kernel said so."""
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, getattr(socket, "SCM_CREDENTIALS", None)):
-            return int(_UCRED.unpack(data)[1])
-    return None
+            _, uid, gid = _UCRED.unpack(data)
+            return uid, gid
+    return None, None
 
 
 def receive(sock: socket.socket, size: int) -> tuple[bytes, Ancillary, int, Any]:

@@ -55,6 +55,7 @@ class Stream:
     ) -> None:
         self.server = server
         self.request = request
+        self.wire: Any = request  # what is read and written; TLS over it, if that has started
         self.client_address = client_address
         self.peer = server.peer_of(request, client_address)
         self.connection = Connection(self._way_back)
@@ -77,6 +78,10 @@ class Stream:
                 self.connection.on_close(self.back.lost)
         return self.back.asynchronous if asynchronous else self.back
 
+    def switch(self, wire: Any) -> None:
+        """Read and write ``wire`` from now on."""
+        self.wire = wire
+
     @property
     def between_records(self) -> bool:
         """Whether no call has begun to arrive that is not whole."""
@@ -90,10 +95,10 @@ class Stream:
         """
         room = self._reader.large_room()
         if room is None:
-            data = self.request.recv(_READ_SIZE)
+            data = self.wire.recv(_READ_SIZE)
             return self._reader.feed(data) if data else None
         with room:
-            count = self.request.recv_into(room)
+            count = self.wire.recv_into(room)
         if not count:
             return None
         self._reader.filled(count)

@@ -7,7 +7,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.errors import AuthError, BadReply, CallError, RecordError
 from rpcserver.rpc.calls import ClientEngine
@@ -16,6 +16,9 @@ from rpcserver.rpc.message import is_call
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.record import RecordReader, frame
 from rpcserver.rpc.version import Procedure, Version
+
+if TYPE_CHECKING:
+    from rpcserver.clients.tls_socket import TlsSocket
 
 _READ_SIZE = 64 << 10
 _DATAGRAM_SIZE = 256 << 10
@@ -33,7 +36,7 @@ class Caller:
         flavor: ClientFlavor,
         depth: int,
     ) -> None:
-        self.sock: socket.socket | None = None
+        self.sock: socket.socket | TlsSocket | None = None
         self.waiting: dict[int, tuple[float, PendingCall]] = {}
         """xid -> when it was made, and the call; the oldest first"""
         self._engine = ClientEngine(flavor, secrets.randbits(32))
@@ -45,7 +48,7 @@ class Caller:
         self._datagrams: deque[bytes] = deque()
         self._engine.forget(self._engine.begin(*self._call))  # raises XdrError here and now
 
-    def connected(self, sock: socket.socket, stream: bool) -> None:
+    def connected(self, sock: socket.socket | TlsSocket, stream: bool) -> None:
         """There is a new connection, which does not block."""
         self.sock = sock
         self._stream = stream
@@ -92,7 +95,7 @@ class Caller:
                 took = time.monotonic() - begun
                 error = pending.error
                 if isinstance(error, AuthError):
-                    self._engine.flavor.refused(error.stat)
+                    self._engine.refused(error.stat)
                 if error is not None and not isinstance(error, CallError):
                     raise error
                 yield took, error

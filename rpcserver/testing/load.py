@@ -11,6 +11,7 @@ from typing import Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
+from rpcserver.auth.tls_settings import TlsClient, client_settings
 from rpcserver.clients import KEEP_ALIVE
 from rpcserver.clients.finding import opener_for
 from rpcserver.clients.opening import Opener
@@ -101,6 +102,7 @@ def bench(
     credentials: ClientFlavor | SysCredential | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
+    tls: TlsClient | str | None = None,
     progress: Callable[[Report], object] | None = None,
 ) -> Report:
     """Call ``procedure`` of ``version`` at ``target`` over and over, for ``seconds``.
@@ -109,7 +111,7 @@ def bench(
     that is not answered within ``timeout`` seconds is given up and counted; a connection that is
     lost is opened again. ``progress`` is called about ten times a second. KeyboardInterrupt
     (Ctrl-C) ends the run, and what was measured so far is returned. ``target``, ``credentials``,
-    ``rpcbind`` and ``transport`` are as for ``rpcserver.connect``.
+    ``rpcbind``, ``transport`` and ``tls`` are as for ``rpcserver.connect``.
 
     One thread makes the calls, with the library's own codec: it is the limit before a fast server
     is, so run several.
@@ -132,6 +134,7 @@ def bench(
         timeout=timeout,
         privileged_port=False,
         keep_alive=KEEP_ALIVE,
+        tls=client_settings(tls),
     )
     callers = [
         Caller(version, procedure, arguments, client_flavor(credentials), depth)

@@ -264,6 +264,7 @@ def test_keep_alive() -> None:
         (url,) = server.start().endpoints
         for seconds, on in ((60.0, 1), (7.0, 1), (None, 0)):
             with Opener(parse_url(url), keep_alive=seconds).open(5) as sock:
+                assert isinstance(sock, socket.socket)
                 assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == on
                 if seconds is not None:
                     idle = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)

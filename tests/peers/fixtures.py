@@ -6,6 +6,7 @@ import pytest
 
 from tests.peers.cc import ROOT, CalcC, CalcServer, build_calc
 from tests.peers.netns import Namespace
+from tests.peers.realm import Realm, realm
 from tests.peers.rpcbind import Rpcbind, embedded
 from tests.peers.xdr_peer import XdrPeer, build_xdr_peer
 
@@ -49,3 +50,10 @@ def registry(request: pytest.FixtureRequest, namespace: Namespace) -> Iterator[N
     """A namespace with an rpcbind, once the system's and once ours."""
     with Rpcbind(namespace) if request.param == "system" else embedded(namespace):
         yield namespace
+
+
+@pytest.fixture(scope="module")
+def kerberos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Realm]:
+    """A realm where this process is alice, and has the keys of nfs@localhost."""
+    with realm(tmp_path_factory.mktemp("realm")) as made:
+        yield made

@@ -35,7 +35,8 @@ class Capture:
     `file` is written (pcapng).  `keep` is a capture filter, such as "port 111 or port 2049"; None
     keeps all.  `namespace` is where to listen, the host's own network if None.  `tcp_ports` are
     those of RPC servers: tshark finds RPC on any port by itself, but not in records of several
-    fragments.  The attribute of that name may be added to at any time.
+    fragments.  The attribute of that name may be added to at any time, and so may `options`, which
+    are tshark's preferences.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Capture:
         need("tshark", "dumpcap", "tshark")
         self.file = file
         self.tcp_ports = list(tcp_ports)
+        self.options = list(_OPTIONS)
         self._keep = keep
         self._namespace = namespace
 
@@ -99,7 +101,7 @@ class Capture:
 
     def _tshark(self, where: str, *args: str) -> list[str]:
         argv = ["tshark", "-r", str(self.file), "-Y", f"({where}) && {_NOT_OURS}"]
-        for option in _OPTIONS:
+        for option in self.options:
             argv += ["-o", option]
         for port in self.tcp_ports:
             argv += ["-d", f"tcp.port=={port},rpc"]
@@ -115,6 +117,10 @@ class Capture:
         return self._tshark(
             fault, "-T", "fields", *(word for name in names for word in ("-e", name))
         )
+
+    def text(self, where: str) -> str:
+        """All that tshark knows of those packets, with their bytes."""
+        return "\n".join(self._tshark(where, "-V", "-x"))
 
     def fields(self, *names: str, where: str = "rpc") -> list[tuple[str, ...]]:
         """The named fields of every packet that the display filter `where` lets through.

@@ -102,7 +102,7 @@ def one_by_one(engine: ClientEngine, stream: bytes) -> tuple[list[object], list[
             except errors.BadReply:
                 pass
             if reply is not None and (call := engine._pending.pop(reply.xid, None)):
-                calls._settle(call, reply)
+                engine._settle(call, reply)
                 ended.append(outcome(call))
             elif call := engine.receive(record):
                 ended.append(outcome(call))
@@ -191,7 +191,7 @@ class Signing(SysClient):
 
 
 def test_a_flavor_that_has_to_see_each_call_sees_it() -> None:
-    assert after_header(NoneClient()) == bytes(16)
+    assert after_header(NoneClient()) == (bytes(16), None)
     assert after_header(Signing()) is None
     engine = ClientEngine(Signing(), 41)
     call = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2))
@@ -233,3 +233,63 @@ def test_versions_made_as_one_goes_are_not_kept_without_end() -> None:
 
         engine.make(Asked, ECHO_V2.WHO, ())
     assert len(engine._ways) <= calls._MAX_WAYS
+
+
+class Growing(NoneClient):
+    """A flavor that changes what it puts after the header when a verifier tells it to."""
+
+    shown = bytes(16)
+
+    def after_header(self, oneway: bool) -> Any:
+        return (bytes(16) if oneway else self.shown), self._opened
+
+    def protect(self, header: bytes, arguments: bytes) -> Any:
+        return header + self.shown + arguments, self._opened
+
+    def refused(self, stat: int) -> bool:
+        self.shown = bytes(16)
+        return True
+
+    def _opened(self, verifier: Auth, results: bytes) -> bytes:
+        if verifier.flavor:
+            self.shown = words(verifier.flavor, 4, 7, 0, 0)
+        return results
+
+
+@pytest.mark.parametrize("begin", [pending.begin_call, pending.python_begin_call])
+def test_a_flavor_that_was_handed_out_something_uses_it(
+    begin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "begin_call", begin)
+    engine = ClientEngine(Growing(), 41)
+    for xid, plain in ((42, True), (43, False)):
+        call = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2))
+        assert call.message == wire.call(PROG, 2, 2, words(1, 2), xid=xid)
+        verifier = words(0, 0) if plain else words(9, 0)
+        assert engine.receive(words(xid, 1, 0) + verifier + words(0, 3)) is call
+        assert call.result() == 3
+    call = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2))
+    head = wire.call(PROG, 2, 2, b"", xid=44)[:24]
+    assert call.message == head + words(9, 4, 7, 0, 0) + words(1, 2)
+    alone = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2), oneway=True)
+    assert alone.message == wire.call(PROG, 2, 2, words(1, 2), xid=45) and alone.oneway
+    assert engine.renewed(call) is None, "nobody refused it"
+    assert engine.receive(words(44, 1, 1, 1, 2)) is call
+    again = engine.renewed(call)
+    assert again is not None
+    assert again.message == wire.call(PROG, 2, 2, words(1, 2), xid=46)
+    engine.again(again)
+    assert engine.receive(words(46) + ADDED) is again and again.result() == 3
+    call = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2))
+    assert call.message == wire.call(PROG, 2, 2, words(1, 2), xid=47)
+
+
+def test_a_call_that_is_protected_is_made_anew_from_what_was_not() -> None:
+    engine = ClientEngine(Signing(), 41)
+    engine.flavor.refused = lambda stat: True  # type: ignore[method-assign]
+    call = engine.begin(ECHO_V2, ECHO_V2.ADD, (1, 2))
+    engine.receive(words(42, 1, 1, 1, 2))
+    again = engine.renewed(call)
+    assert again is not None
+    assert again.message == wire.call(PROG, 2, 2, words(1, 2)[::-1], xid=43)
+    assert again.arguments == words(1, 2)

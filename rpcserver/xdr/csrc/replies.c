@@ -172,7 +172,7 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
     PyTypeObject *cls = given == 7 ? (PyTypeObject *)args[0] : NULL;
     PyObject *way = cls == NULL ? NULL : args[1];
     if (cls == NULL || !PyType_Check(args[0]) || !PyType_IsSubtype(cls, state->pending_type)
-        || !PyTuple_Check(way) || PyTuple_GET_SIZE(way) != 5
+        || !PyTuple_Check(way) || PyTuple_GET_SIZE(way) != 6
         || !PyBytes_Check(PyTuple_GET_ITEM(way, 2)) || PyBytes_GET_SIZE(PyTuple_GET_ITEM(way, 2)) < 8
         || !Py_IS_TYPE(PyTuple_GET_ITEM(way, 3), state->codec_type)) {
         PyErr_SetString(PyExc_TypeError,
@@ -200,6 +200,8 @@ PyObject *begin_call(PyObject *module, PyObject *const *args, Py_ssize_t given)
     self->xid = (uint32_t)xid;
     self->procedure = Py_NewRef(PyTuple_GET_ITEM(way, 1));
     self->framed = framed;
+    PyObject *open_reply = PyTuple_GET_ITEM(way, 5);
+    self->open_reply = open_reply == Py_None ? NULL : Py_NewRef(open_reply);
     PyObject *result = PyTuple_GET_ITEM(way, 4);
     self->codec = Py_IS_TYPE(result, state->codec_type) ? Py_NewRef(result) : NULL;
     self->resend = (char)resend;
