@@ -104,28 +104,6 @@ static PyObject *rest_of(Writer *out, Py_ssize_t sent)
     return parts;
 }
 
-/* ``rest(done)``: the face goes on; takes the reference. */
-static PyObject *go_on(Exchange *self, PyObject *done)
-{
-    if (done == NULL) {
-        return NULL;
-    }
-    PyObject *result = PyObject_CallOneArg(self->rest, done);
-    Py_DECREF(done);
-    return result;
-}
-
-/* The OSError that is on its way is for the face, too. */
-static PyObject *lost(Exchange *self)
-{
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return go_on(self, error);
-}
-
 static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
 {
     (void)args;
@@ -150,7 +128,7 @@ static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
             Py_RETURN_NONE;
         }
         PyErr_SetFromErrno(PyExc_OSError);
-        return lost(self);
+        return hand_over(self->rest, raised());
     }
     Writer out;
     writer_init(&out, self->calls->state);
@@ -174,12 +152,12 @@ static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
         PyObject *replies = rest_of(&out, sent);
         if (replies != NULL) {
             PyObject *ran = turn.ran == NULL ? Py_None : turn.ran;
-            result = go_on(self, Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran));
+            result = hand_over(self->rest, Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran));
         }
     }
     Py_XDECREF(turn.ran);
     writer_clear(&out);
-    return broken ? lost(self) : result;
+    return broken ? hand_over(self->rest, raised()) : result;
 }
 
 PyDoc_STRVAR(exchange_doc,
