@@ -10,6 +10,7 @@ from rpcserver.rpc.plain import About
 from rpcserver.servers import sockets
 from rpcserver.servers.blocking import UDPServer
 from rpcserver.servers.handlers import Datagram
+from rpcserver.servers.loop import EventLoop
 from rpcserver.servers.multiplex import MultiplexingMixIn
 from rpcserver.xdr.codec import native
 
@@ -29,9 +30,8 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
         self._left: deque[Any] = deque()  # read, and for others to look at
         super().__init__(*args, **options)
 
-    def _listen(self) -> None:
-        loop, base = self.loop, MultiplexingUDPServer
-        assert loop is not None
+    def _listen(self, loop: EventLoop) -> None:
+        base = MultiplexingUDPServer
         if _Datagrams and all(getattr(type(self), hook) is getattr(base, hook) for hook in _HOOKS):
             if self._datagrams is None:
                 number, size = self.socket.fileno(), self.max_packet_size
@@ -40,7 +40,7 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
                 )
             loop.add_reader(self.socket, self._datagrams)
         else:
-            super()._listen()
+            super()._listen(loop)
 
     @property
     def taken(self) -> int:
