@@ -76,7 +76,7 @@ class RpcServer(socketserver.BaseServer):
         self.closing = False
         self.shared = False
         self.retiring = False
-        self.taken = 0
+        self._taken = 0
         self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
         self._unsaid: dict[str, tuple[float, int]] = {}
@@ -154,6 +154,11 @@ class RpcServer(socketserver.BaseServer):
             others = f", and {unsaid} more before" if unsaid else ""
             self.limit_reached(limit, peer, text + others)
 
+    @property
+    def taken(self) -> int:
+        """How many requests there have been."""
+        return self._taken
+
     def stats(self) -> Stats:
         """What it has done so far."""
         return stats_of([self], self.engine.counters.counts())
@@ -223,7 +228,7 @@ class RpcServer(socketserver.BaseServer):
         request, address = self._next_request()
         with self._changed:
             self._requests[id(request)] = request
-            self.taken += 1
+            self._taken += 1
         return request, address
 
     def _next_request(self) -> tuple[Any, Any]:

@@ -64,6 +64,10 @@ class MultiplexingMixIn(RpcServer):
         self.scratch = memoryview(bytearray(SCRATCH))
         self.spare = []
         self.urgent = sockets.UrgentWatch(loop)
+        self._listen(loop)
+
+    def _listen(self, loop: EventLoop) -> None:
+        """Have the loop say when there are requests."""
         loop.add_reader(self.socket, self._acceptable)
 
     def detach(self) -> None:
@@ -147,7 +151,7 @@ class MultiplexingMixIn(RpcServer):
     def resume(self) -> None:
         """Take requests again, if none were taken."""
         if self._paused_until is not None and self.loop is not None and not self.closing:
-            self.loop.add_reader(self.socket, self._acceptable)
+            self._listen(self.loop)
         self._paused_until = None
 
     # --- its end ------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 from rpcserver.rpc.plain import About
 from rpcserver.servers import sockets
 from rpcserver.servers.blocking import UDPServer
-from rpcserver.servers.executor import Methods
 from rpcserver.servers.handlers import Datagram
 from rpcserver.servers.loop import EventLoop
 from rpcserver.servers.multiplex import MultiplexingMixIn
@@ -31,32 +30,38 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
         self._left: deque[Any] = deque()  # read, and for others to look at
         super().__init__(*args, **options)
 
-    def attach(self, loop: EventLoop, methods: Methods) -> None:
-        super().attach(loop, methods)
+    def _listen(self, loop: EventLoop) -> None:
         base = MultiplexingUDPServer
         if _Datagrams and all(getattr(type(self), hook) is getattr(base, hook) for hook in _HOOKS):
-            number, size = self.socket.fileno(), self.max_packet_size
-            self._datagrams = _Datagrams(self.engine.plain, number, size, self._about)
+            if self._datagrams is None:
+                number, size = self.socket.fileno(), self.max_packet_size
+                self._datagrams = _Datagrams(
+                    self.engine.plain, number, size, self._about, self._others
+                )
+            loop.add_reader(self.socket, self._datagrams)
+        else:
+            super()._listen(loop)
+
+    @property
+    def taken(self) -> int:
+        return self._taken + (self._datagrams.taken if self._datagrams is not None else 0)
 
     def _about(self, address: Any, ancillary: sockets.Ancillary) -> About:
         return About(self.peer_of(Datagram(b"", ancillary), address), None, self.time_limit)
 
-    def _acceptable(self) -> None:
-        if self._datagrams is None:
-            super()._acceptable()
+    def _others(self, left: list[Any] | OSError) -> None:
+        """Look at the datagrams that are not plain, or whose methods are not done."""
+        if isinstance(left, OSError):  # of a reply that was sent before
+            logger.debug("%s: %s", self.server_address, left)
             return
-        if not self._left and not self.full():
-            try:
-                count, left = self._datagrams.exchange()
-            except OSError as error:  # of a reply that was sent before
-                logger.debug("%s: %s", self.server_address, error)
-                return
-            self.taken += count - len(left)
-            for each in left:
-                if isinstance(each[4], bytes):  # a reply that could not be sent
-                    self.send_reply(each[4], each[1], each[3])
-                else:
-                    self._left.append(each)
+        for each in left:
+            if isinstance(each[4], bytes):  # a reply that could not be sent
+                self.send_reply(each[4], each[1], each[3])
+            else:
+                self._left.append(each)
+        self._go_on()
+
+    def _go_on(self) -> None:
         while self._left and self._handle_request_noblock():
             pass
         if not self._left and self.full():
@@ -65,7 +70,7 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
     def resume(self) -> None:
         super().resume()
         if self._left and self.loop is not None and not self.closing:
-            self.loop.call_soon_threadsafe(self._acceptable)
+            self.loop.call_soon_threadsafe(self._go_on)
 
     def _next_request(self) -> tuple[Datagram, Any]:
         ran = self._left[0][4] if self._left else None

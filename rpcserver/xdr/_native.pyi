@@ -29,12 +29,17 @@ class Datagrams:
         file: int,
         size: int,
         make_about: Callable[[Any, list[tuple[int, int, bytes]]], About],
+        rest: Callable[
+            [
+                list[tuple[bytes, list[tuple[int, int, bytes]], int, Any, bytes | Ran | None]]
+                | OSError
+            ],
+            object,
+        ],
     ) -> None: ...
-    def exchange(
-        self,
-    ) -> tuple[
-        int, list[tuple[bytes, list[tuple[int, int, bytes]], int, Any, bytes | Ran | None]]
-    ]: ...
+    @property
+    def taken(self) -> int: ...
+    def __call__(self) -> None: ...
 
 class Exchange:
     clear: bool

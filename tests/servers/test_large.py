@@ -1,7 +1,11 @@
 """Calls of any size, many at once: what is read in pieces, in buffers of its own, or as it came."""
 
 import array
+import fcntl
 import logging
+import socket
+import sys
+import termios
 import threading
 import traceback
 from collections.abc import Iterator
@@ -93,6 +97,30 @@ def test_a_large_call_in_pieces(step: int) -> None:
         for start in range(0, len(call), step):
             stream.send(call[start : start + step])
         assert wire.parse_reply(stream.read_record()).results == wire.opaque(data)
+
+
+@pytest.mark.parametrize("kind", ["select", "asyncio"])
+@pytest.mark.parametrize("size", [4096, 5001, 100_000])
+def test_replies_that_are_taken_late(kind: str, size: int) -> None:
+    """More parts than the peer's buffers have room for: some go out at once, whole or not."""
+    number = (12 << 20) // size
+    data = [bytes([n % 251]) * (size + n % 4) for n in range(number)]
+    with serving(kind, Large()) as url, connected(url) as stream:
+        small = 128 << 10
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, small)
+        calls = b"".join(echo(each, n) for n, each in enumerate(data))
+        sender = threading.Thread(target=stream.send, args=(calls,))
+        sender.start()
+        until("replies that wait", lambda: fionread(stream.socket) > small // 2)
+        for n, each in enumerate(data):
+            reply = wire.parse_reply(stream.read_record())
+            assert (reply.xid, reply.results) == (n, wire.opaque(each))
+        sender.join()
+
+
+def fionread(sock: socket.socket) -> int:
+    """Bytes that wait to be read."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize("size", [4, 1 << 20])

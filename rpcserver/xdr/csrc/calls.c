@@ -101,7 +101,7 @@ static int leave(Turn *turn, Line *line, PyObject *call, PyObject *const *argume
 }
 
 /* The exception that is on its way, if it is one that a method may raise. */
-static PyObject *raised(void)
+PyObject *raised(void)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) {
         return NULL;
@@ -274,6 +274,16 @@ int answer_stream(Calls *self, Turn *turn, const unsigned char *data, Py_ssize_t
         }
     }
     return outcome;
+}
+
+PyObject *hand_over(PyObject *rest, PyObject *done)
+{
+    if (done == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_CallOneArg(rest, done);
+    Py_DECREF(done);
+    return result;
 }
 
 int turn_begin(Turn *turn, PyObject *about)

@@ -55,6 +55,10 @@ int answer_stream(Calls *self, Turn *turn, const unsigned char *data, Py_ssize_t
 /* ``about`` is an About: peer, connection, time_limit, credential, known. */
 int turn_begin(Turn *turn, PyObject *about);
 void turn_end(Turn *turn);
+/* ``rest(done)``: the face goes on. Takes the reference; NULL: an exception is on its way. */
+PyObject *hand_over(PyObject *rest, PyObject *done);
+/* The exception that is on its way, taken from it. */
+PyObject *raised(void);
 Line *find_line(Calls *self, uint32_t prog, uint32_t vers, uint32_t proc);
 
 #endif

@@ -20,6 +20,8 @@ typedef struct {
     int file;
     Py_ssize_t size;      /* of the largest datagram */
     PyObject *make_about; /* (address, ancillary) -> About */
+    PyObject *rest;       /* told what is left for others */
+    Py_ssize_t taken;
     PyObject *abouts;     /* address and ancillary data, as the system has them -> About */
     char *buffers;        /* memory that nobody has written to is none */
     int busy;
@@ -225,15 +227,10 @@ static int send_all(Datagrams *self, Writer *out, PyObject *left, const Place *r
     return 0;
 }
 
-PyDoc_STRVAR(datagrams_exchange_doc,
-    "exchange($self, /)\n--\n\n"
-    "Answer the datagrams that are there, some at a time: how many, and those that others must\n"
-    "look at: data, ancillary data, flags, address, and ``None``, a reply that could not be sent,\n"
-    "or what came out of the call's method. Raises ``OSError``.");
-
-static PyObject *datagrams_exchange(Datagrams *self, PyObject *ignored)
+static PyObject *datagrams_call(Datagrams *self, PyObject *args, PyObject *kwargs)
 {
-    (void)ignored;
+    (void)args;
+    (void)kwargs;
     if (self->busy) {
         PyErr_SetString(PyExc_RuntimeError, "a method asks for the datagrams behind its own call");
         return NULL;
@@ -247,10 +244,11 @@ static PyObject *datagrams_exchange(Datagrams *self, PyObject *ignored)
         if (PyErr_Occurred()) {
             return NULL;
         }
-        if (errno != EAGAIN && errno != EWOULDBLOCK) {
-            return PyErr_SetFromErrno(PyExc_OSError);
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            Py_RETURN_NONE;
         }
-        count = 0;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return hand_over(self->rest, raised());
     }
     self->used = count;
     self->busy = 1;
@@ -267,26 +265,38 @@ static PyObject *datagrams_exchange(Datagrams *self, PyObject *ignored)
         writer_clear(&out);
     }
     self->busy = 0;
-    return left == NULL ? NULL : Py_BuildValue("iN", count, left);
+    if (left == NULL) {
+        return NULL;
+    }
+    self->taken += count - PyList_GET_SIZE(left);
+    if (PyList_GET_SIZE(left) == 0) {
+        Py_DECREF(left);
+        Py_RETURN_NONE;
+    }
+    return hand_over(self->rest, left);
 }
 
 /* --- the type -------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(datagrams_doc,
-    "Datagrams(calls, file, size, make_about)\n--\n\n"
-    "Answers the plain ones among the datagrams of a socket.\n\n"
+    "Datagrams(calls, file, size, make_about, rest)\n--\n\n"
+    "Called when there are datagrams: answers the plain ones among some of them. ``taken`` counts\n"
+    "those.\n\n"
     "``calls`` are ``PlainCalls``, ``size`` what a datagram may have, and ``make_about(address,\n"
-    "ancillary)`` gives the ``About`` of a caller, who is remembered.");
+    "ancillary)`` gives the ``About`` of a caller, who is remembered. ``rest`` is called with a list\n"
+    "of those that others must look at: data, ancillary data, flags, address, and ``None``, a reply\n"
+    "that could not be sent, or what came out of the call's method; or with the ``OSError`` that\n"
+    "came.");
 
 static PyObject *datagrams_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"calls", "file", "size", "make_about", NULL};
+    static char *names[] = {"calls", "file", "size", "make_about", "rest", NULL};
     State *state = PyType_GetModuleState(type);
-    PyObject *calls, *make_about;
+    PyObject *calls, *make_about, *rest;
     int file;
     Py_ssize_t size;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!inO", names, state->calls_type, &calls, &file,
-                                     &size, &make_about)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!inOO", names, state->calls_type, &calls,
+                                     &file, &size, &make_about, &rest)) {
         return NULL;
     }
     if (size < 1 || size > 1 << 20) {
@@ -299,6 +309,7 @@ static PyObject *datagrams_new(PyTypeObject *type, PyObject *args, PyObject *kwa
     }
     self->calls = (Calls *)Py_NewRef(calls);
     self->make_about = Py_NewRef(make_about);
+    self->rest = Py_NewRef(rest);
     self->abouts = PyDict_New();
     self->file = file;
     self->size = size;
@@ -316,6 +327,7 @@ static int datagrams_traverse(Datagrams *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->calls);
     Py_VISIT(self->make_about);
+    Py_VISIT(self->rest);
     Py_VISIT(self->abouts);
     return 0;
 }
@@ -324,6 +336,7 @@ static int datagrams_clear(Datagrams *self)
 {
     Py_CLEAR(self->calls);
     Py_CLEAR(self->make_about);
+    Py_CLEAR(self->rest);
     Py_CLEAR(self->abouts);
     return 0;
 }
@@ -338,9 +351,9 @@ static void datagrams_dealloc(Datagrams *self)
     Py_DECREF(type);
 }
 
-static PyMethodDef datagrams_methods[] = {
-    {"exchange", (PyCFunction)datagrams_exchange, METH_NOARGS, datagrams_exchange_doc},
-    {NULL, NULL, 0, NULL},
+static PyMemberDef datagrams_members[] = {
+    {"taken", T_PYSSIZET, offsetof(Datagrams, taken), READONLY, "How many were answered."},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot datagrams_slots[] = {
@@ -349,7 +362,8 @@ static PyType_Slot datagrams_slots[] = {
     {Py_tp_traverse, datagrams_traverse},
     {Py_tp_clear, datagrams_clear},
     {Py_tp_dealloc, datagrams_dealloc},
-    {Py_tp_methods, datagrams_methods},
+    {Py_tp_members, datagrams_members},
+    {Py_tp_call, datagrams_call},
     {0, NULL},
 };
 

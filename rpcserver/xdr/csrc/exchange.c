@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
 
 #define TURN (SECOND / 50) /* as servers/loop.py */
+#define PARTS 64           /* that are sent with one call of the system */
 
 typedef struct {
     PyObject_HEAD
@@ -39,35 +41,67 @@ static ssize_t uninterrupted_recv(int file, void *data, size_t size)
     return got;
 }
 
-static ssize_t uninterrupted_send(int file, const void *data, size_t size)
+static ssize_t uninterrupted_send(int file, struct iovec *parts, size_t count)
 {
+    struct msghdr header = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
     do {
-        sent = send(file, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = sendmsg(file, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
     return sent;
 }
 
-/* ``rest(done)``: the face goes on; takes the reference. */
-static PyObject *go_on(Exchange *self, PyObject *done)
+/* What was written, as much as the peer takes at once; -1 with an exception if it is gone. */
+static ssize_t send_written(Exchange *self, Writer *out)
 {
-    if (done == NULL) {
-        return NULL;
+    struct iovec parts[PARTS];
+    size_t count = 0;
+    if (out->parts != NULL) {
+        for (Py_ssize_t n = 0; n < PyList_GET_SIZE(out->parts) && count < PARTS - 1; n++) {
+            PyObject *part = PyList_GET_ITEM(out->parts, n);
+            parts[count++] = (struct iovec){PyBytes_AS_STRING(part), (size_t)PyBytes_GET_SIZE(part)};
+        }
     }
-    PyObject *result = PyObject_CallOneArg(self->rest, done);
-    Py_DECREF(done);
-    return result;
+    if (out->parts == NULL || count == (size_t)PyList_GET_SIZE(out->parts)) {
+        parts[count++] = (struct iovec){out->data, (size_t)out->pos};
+    }
+    ssize_t sent = uninterrupted_send(self->file, parts, count);
+    if (sent < 0 && !PyErr_Occurred()) {
+        if (again()) {
+            return 0;
+        }
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return sent;
 }
 
-/* The OSError that is on its way is for the face, too. */
-static PyObject *lost(Exchange *self)
+/* What is left of it when so many bytes are gone: a bytes object, or a list of parts. */
+static PyObject *rest_of(Writer *out, Py_ssize_t sent)
 {
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return go_on(self, error);
+    if (out->parts == NULL) {
+        return PyBytes_FromStringAndSize(out->data + sent, out->pos - sent);
+    }
+    PyObject *parts = writer_finish_parts(out);
+    if (parts == NULL) {
+        return NULL;
+    }
+    Py_ssize_t whole = 0;
+    while (whole < PyList_GET_SIZE(parts)
+           && sent >= PyBytes_GET_SIZE(PyList_GET_ITEM(parts, whole))) {
+        sent -= PyBytes_GET_SIZE(PyList_GET_ITEM(parts, whole++));
+    }
+    if (PyList_SetSlice(parts, 0, whole, NULL) < 0) {
+        Py_CLEAR(parts);
+    }
+    else if (sent > 0) {
+        PyObject *view = PyMemoryView_FromObject(PyList_GET_ITEM(parts, 0));
+        PyObject *left = view == NULL ? NULL : PySequence_GetSlice(view, sent, PY_SSIZE_T_MAX);
+        Py_XDECREF(view);
+        if (left == NULL || PyList_SetItem(parts, 0, left) < 0) {
+            Py_CLEAR(parts);
+        }
+    }
+    return parts;
 }
 
 static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
@@ -94,7 +128,7 @@ static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
             Py_RETURN_NONE;
         }
         PyErr_SetFromErrno(PyExc_OSError);
-        return lost(self);
+        return hand_over(self->rest, raised());
     }
     Writer out;
     writer_init(&out, self->calls->state);
@@ -103,37 +137,27 @@ static PyObject *exchange_call(Exchange *self, PyObject *args, PyObject *kwargs)
     int outcome = answer_stream(self->calls, &turn, scratch.buf, &done, got, &out, turn.now + TURN);
     PyBuffer_Release(&scratch);
     turn_end(&turn);
+    Py_ssize_t made = writer_length(&out);
     ssize_t sent = 0;
     int broken = 0;
-    if (outcome >= 0 && out.pos > 0 && out.parts == NULL) {
-        sent = uninterrupted_send(self->file, out.data, (size_t)out.pos);
-        if (sent < 0 && !PyErr_Occurred() && again()) {
-            sent = 0;
-        }
-        else if (sent < 0) {
-            broken = !PyErr_Occurred();
-            if (broken) {
-                PyErr_SetFromErrno(PyExc_OSError);
-            }
-            outcome = -1;
-        }
+    if (outcome >= 0 && made > 0 && (sent = send_written(self, &out)) < 0) {
+        broken = PyErr_ExceptionMatches(PyExc_OSError);
+        outcome = -1;
     }
     PyObject *result = NULL;
-    if (outcome >= 0 && got > 0 && done == got && sent == writer_length(&out) && turn.ran == NULL) {
+    if (outcome >= 0 && got > 0 && done == got && sent == made && turn.ran == NULL) {
         result = Py_NewRef(Py_None);
     }
     else if (outcome >= 0) {
-        PyObject *replies = out.parts != NULL
-                                ? writer_finish_parts(&out)
-                                : PyBytes_FromStringAndSize(out.data + sent, out.pos - (Py_ssize_t)sent);
+        PyObject *replies = rest_of(&out, sent);
         if (replies != NULL) {
             PyObject *ran = turn.ran == NULL ? Py_None : turn.ran;
-            result = go_on(self, Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran));
+            result = hand_over(self->rest, Py_BuildValue("nnNO", (Py_ssize_t)got, done, replies, ran));
         }
     }
     Py_XDECREF(turn.ran);
     writer_clear(&out);
-    return broken ? lost(self) : result;
+    return broken ? hand_over(self->rest, raised()) : result;
 }
 
 PyDoc_STRVAR(exchange_doc,
