@@ -87,6 +87,19 @@ def test_every_kind(kerberos: Realm, certs: Certs, kind: str) -> None:
             assert ask(server.endpoints[0], gss, tls_ca=certs.ca) == who("privacy")
 
 
+def test_workers(kerberos: Realm, certs: Certs) -> None:
+    """The next connection may be another worker's, who knows nothing of the context."""
+    with serving(tls_cert=certs.server, workers=3) as server:
+        for ask in (blocking, asynchronous) * 4:
+            gss = credentials("channel")
+            assert ask(server.endpoints[0], gss, tls_ca=certs.ca) == who("privacy")
+        url, gss = server.endpoints[0], credentials("channel")
+        with rpcserver.connect(EchoClient, url, credentials=gss, tls_ca=certs.ca) as client:
+            for number in range(8):
+                assert client.add(number, 1) == number + 1
+                client.channel._drop(errors.NotReached("lost"), client.channel._socket)
+
+
 @both
 @every_service
 def test_who_ends_the_tls_in_the_middle(
