@@ -47,6 +47,8 @@ def client_flavor(
         client = credentials
     session = getattr(client, "session", None)
     if session is not None and host is None:
-        raise UsageError("RPCSEC_GSS makes a context first: connect() has channels that do so")
+        raise UsageError(
+            "RPCSEC_GSS makes a context with one server first: connect() has channels that do so"
+        )
     flavor: Any = client if session is None else session(host)
     return flavor  # type: ignore[no-any-return]

@@ -16,6 +16,8 @@ from rpcserver.rpc.message import pack_auth
 REPAIRED = (AuthStat.RPCSEC_GSS_CREDPROBLEM, AuthStat.RPCSEC_GSS_CTXPROBLEM)
 """for which another context may do better"""
 
+_NOT_THE_SERVERS = "the reply is not what the server sent"
+
 
 class Context:
     """A context, as its client has it."""
@@ -27,6 +29,7 @@ class Context:
         self.protection = protection
         self.used = 0  # the latest sequence number
         self.refused = False
+        self.channel: bytes | None = None  # the bindings of what it is bound to
 
     @property
     def over(self) -> bool:
@@ -45,16 +48,24 @@ class Opener:
         self._number = number
 
     def __call__(self, verifier: Auth, results: bytes) -> bytes:
+        self.check(verifier)
         protection, service, number = self._context.protection, self._service, self._number
         try:
-            if service != RpcGssServiceT.RPC_GSS_SVC_CHANNEL_PROT:
-                if verifier.flavor != RPCSEC_GSS:
-                    raise BadReply(f"the reply's verifier is of flavor {verifier.flavor}")
-                protection.check(word(number), verifier.body)
             data, start = opened(protection, service, number, results, 0)
         except Failure as error:
-            raise BadReply(f"the reply is not what the server sent: {error}") from None
+            raise BadReply(f"{_NOT_THE_SERVERS}: {error}") from None
         return data[start:]
+
+    def check(self, verifier: Auth) -> None:
+        """Raises ``BadReply`` for the verifier of a reply that the server did not send."""
+        if self._service == RpcGssServiceT.RPC_GSS_SVC_CHANNEL_PROT:
+            return
+        if verifier.flavor != RPCSEC_GSS:
+            raise BadReply(f"the reply's verifier is of flavor {verifier.flavor}")
+        try:
+            self._context.protection.check(word(self._number), verifier.body)
+        except Failure as error:
+            raise BadReply(f"{_NOT_THE_SERVERS}: {error}") from None
 
     def refused(self, stat: int) -> bool:
         """The server refused the call: whether another context may do better."""
@@ -111,12 +122,11 @@ class Leg(Control):
 
 
 class Binding(Control):
-    """Binds a context to a channel; ``bound`` says whether the server has."""
+    """Binds a context to a channel, if the server does, too."""
 
     def __init__(self, context: Context, bindings: bytes) -> None:
         self._context = context
         self._bindings = bindings
-        self.bound = False
 
     def protect(
         self, header: bytes, arguments: bytes
@@ -133,7 +143,8 @@ class Binding(Control):
     def _open(self, verifier: Auth, results: bytes) -> bytes:
         try:
             protection = self._context.protection
-            self.bound = check_answer(verifier, self._number, protection, self._bindings)
+            if check_answer(verifier, self._number, protection, self._bindings):
+                self._context.channel = self._bindings
         except Failure as error:
             raise BadReply(f"the channel's binding is not what the server sent: {error}") from None
         return results

@@ -44,8 +44,8 @@ class GssClient:
     ``integrity`` or ``privacy``; ``channel``: by TLS, which the context is bound to.
     ``mechanism``: ``krb5`` or a dotted object identifier. ``principal`` and ``ccache``:
     whose ticket to use, and where it is (``FILE:/path``); by default what ``kinit`` has left.
-    ``bindings``: channel bindings (RFC 5056) to bind contexts to, by default the channel's own if
-    it has any; ``version`` 2 (RFC 5403) is tried if there are, and then 1.
+    ``bindings``: channel bindings (RFC 5056) to bind contexts to, by default those of TLS, if the
+    channel has it; ``version`` 2 (RFC 5403) is tried if there are, and then 1.
 
     A context that the server does not know any more, or whose time is over, is replaced by
     another, once for each call. Raises ``UsageError`` for a service that there is not.
@@ -66,6 +66,8 @@ class GssClient:
             raise UsageError(f"RPCSEC_GSS has versions 1 and 2, and no {version}")
         if bindings is not None and b":" not in bindings:
             raise UsageError("channel bindings begin with their prefix and a colon (RFC 5056)")
+        if service == "channel" and version == RPCSEC_GSS_VERS_1:
+            raise UsageError("version 1 of RPCSEC_GSS binds to no channel: leave out version")
         self.target = target
         self.service = service
         self.number = service_number(service)
@@ -88,11 +90,21 @@ class GssSession:
         self.client = client
         self.target = target
         self._context: Context | None = None
+        self._channel = client.bindings  # those of the connection that there is
 
     @property
     def ready(self) -> bool:
-        """Whether there is a context."""
-        return self._context is not None and not self._context.over
+        """Whether there is a context for this connection."""
+        context = self._context
+        return context is not None and not context.over and not self._strays(context)
+
+    def moved(self, bindings: bytes | None) -> None:
+        """As ``SessionFlavor`` has it."""
+        self._channel = self.client.bindings or bindings
+
+    def _strays(self, context: Context) -> bool:
+        """Whether it is bound to another channel, at whose end may be anybody."""
+        return context.channel not in (None, self._channel)
 
     @property
     def window(self) -> int:
@@ -103,19 +115,19 @@ class GssSession:
         self, header: bytes, arguments: bytes
     ) -> tuple[bytes, Callable[[Auth, bytes], bytes]]:
         """The call in the context that there is, with the next sequence number. Raises
-        ``AuthError`` if there is none."""
+        ``AuthError`` if there is none for this connection."""
         context = self._context
-        if context is None:
-            raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "there is no context yet")
+        if context is None or self._strays(context):
+            raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "no context for this connection")
         return protect_call(context, self.client.number, header, arguments)
 
     def refused(self, stat: int) -> bool:
         """Whether another context may do better: the channel has tried, then."""
         return False
 
-    def negotiate(self, bindings: bytes | None) -> Generator[Exchange, Any, None]:
+    def negotiate(self) -> Generator[Exchange, Any, None]:
         """As ``SessionFlavor`` has it: the legs to a new context, and the one that binds it."""
-        bindings = self.client.bindings or bindings
+        bindings = self._channel
         by_channel = self.client.number == RpcGssServiceT.RPC_GSS_SVC_CHANNEL_PROT
         if by_channel and bindings is None:
             raise UsageError("this channel protects nothing: it has no channel bindings")
@@ -129,9 +141,8 @@ class GssSession:
                 raise
             context = yield from self._initiate(RPCSEC_GSS_VERS_1)
         if bindings is not None and context.version != RPCSEC_GSS_VERS_1:
-            binding = Binding(context, bindings)
-            yield Exchange(_NULL, (), binding)
-            if by_channel and not binding.bound:
+            yield Exchange(_NULL, (), Binding(context, bindings))
+            if by_channel and context.channel is None:
                 raise AuthError(AuthStat.AUTH_TOOWEAK, "the server does not bind to this channel")
         self._context = context
 

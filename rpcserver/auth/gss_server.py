@@ -7,14 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from rpcserver.auth import gss_api
-from rpcserver.auth.gss_api import Failure, Lock, Protection
+from rpcserver.auth.gss_accepting import Acceptor
+from rpcserver.auth.gss_api import Failure, Lock
 from rpcserver.auth.gss_binding import Bindings, bind, connection_bindings
-from rpcserver.auth.gss_contexts import Established, HalfOpen, Table
-from rpcserver.auth.gss_initiations import Initiations
-from rpcserver.auth.gss_window import Window
+from rpcserver.auth.gss_contexts import Established, Table
 from rpcserver.auth.gss_wire import (
     PLAIN,
     RPCSEC_GSS,
@@ -27,15 +24,13 @@ from rpcserver.auth.gss_wire import (
     signed,
     word,
 )
-from rpcserver.errors import AuthError, GarbageArgs, XdrError
+from rpcserver.errors import AuthError, XdrError
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.protocols.rpcsec_gss import (
     MAXSEQ,
     RPCSEC_GSS_VERS_1,
     RpcGssCredTRpcsecGssVers1,
     RpcGssCredVers1T,
-    RpcGssInitArg,
-    RpcGssInitRes,
     RpcGssProcT,
     RpcGssServiceT,
 )
@@ -58,12 +53,7 @@ MAX_HALF_OPEN = 256
 MAX_AGE = 24 * 3600.0
 """Seconds that a context may be used, whatever its ticket says; then the client makes another."""
 
-HALF_OPEN_AGE = 30.0
-"""Seconds between two legs."""
-
 _CRED = codec_of(RpcGssCredTRpcsecGssVers1)
-_INIT_ARG = codec_of(RpcGssInitArg)
-_INIT_RES = codec_of(RpcGssInitRes)
 _NAMES = {number: name for name, number in SERVICES.items()}
 _NAMES[RpcGssServiceT.RPC_GSS_SVC_CHANNEL_PROT] = "privacy"  # which is TLS's
 
@@ -112,28 +102,23 @@ class GssServer:
         max_age: float = MAX_AGE,
         bindings: Bindings = connection_bindings,
     ) -> None:
-        self.name = name
-        self.keytab = keytab
         self.services = frozenset(_NAMES[service_number(each)] for each in services)
-        self.mechanisms = tuple(mechanisms)
-        self.window = window
-        self.max_age = max_age
         self.bindings = bindings
         self._contexts = Table(max_contexts)
-        self._half_open = Table(max_half_open)
-        self._initiations = Initiations()
-        self._credentials: Any = None
+        self._acceptor = Acceptor(
+            name, keytab, mechanisms, window, max_age, max_half_open, self._keep
+        )
         self.share(nullcontext, float)
 
     def share(self, make_lock: Callable[[], Lock], clock: Callable[[], float]) -> None:
         """Be used by threads, and know the time; ``clock`` gives seconds."""
-        self._make_lock = make_lock
         self._lock = make_lock()
         self._clock = clock
+        self._acceptor.share(make_lock, clock)
 
     def __len__(self) -> int:
         """How many contexts there are."""
-        return len(self._contexts) + len(self._half_open)
+        return len(self._contexts) + len(self._acceptor)
 
     def accept(
         self, call: CallMessage, peer: Peer, connection: Connection | None
@@ -156,7 +141,7 @@ class GssServer:
                 AuthStat.AUTH_BADCRED, f"{cred.gss_proc.name} with procedure {call.proc}"
             )
         if cred.gss_proc in (RpcGssProcT.RPCSEC_GSS_INIT, RpcGssProcT.RPCSEC_GSS_CONTINUE_INIT):
-            return self._begin(call, version, cred, peer, connection)
+            return self._acceptor.begin(call, version, cred, peer, connection)
         if version == RPCSEC_GSS_VERS_1 and (
             cred.gss_proc == RpcGssProcT.RPCSEC_GSS_BIND_CHANNEL
             or cred.service == RpcGssServiceT.RPC_GSS_SVC_CHANNEL_PROT
@@ -170,7 +155,9 @@ class GssServer:
             return self._bind(call, cred, context, peer, connection)
         return self._call(call, cred, context, peer, connection)
 
-    # --- calls --------------------------------------------------------------------------------
+    def _keep(self, context: Established, now: float) -> None:
+        with self._lock:
+            self._contexts.add(context, now)
 
     def _call(
         self,
@@ -244,85 +231,3 @@ class GssServer:
         if bound:
             context.channel = connection
         return Answered(b"", verifier)
-
-    # --- contexts -----------------------------------------------------------------------------
-
-    def _begin(
-        self,
-        call: CallMessage,
-        version: int,
-        cred: RpcGssCredVers1T,
-        peer: Peer,
-        connection: Connection | None,
-    ) -> Answered | Work | None:
-        try:
-            token: bytes = _INIT_ARG.unpack_whole(call.record, call.start).gss_token
-        except XdrError as error:
-            raise GarbageArgs(f"token: {error}") from None
-        if cred.gss_proc == RpcGssProcT.RPCSEC_GSS_INIT and cred.handle:
-            raise AuthError(AuthStat.AUTH_BADCRED, "a new context has no handle")
-        other_end = (peer.transport, peer.address) if connection is None else connection
-        if connection is None:
-            with self._lock:
-                known, answer = self._initiations.look(peer, call.record, self._clock())
-            if known:
-                return answer
-        half: HalfOpen | None = None
-        if cred.gss_proc == RpcGssProcT.RPCSEC_GSS_CONTINUE_INIT:
-            with self._lock:
-                half = self._half_open.get(cred.handle)
-                if half is None or half.owner != other_end or half.version != version:
-                    raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "no such context begun")
-                self._half_open.drop(cred.handle)
-                if half.expires <= self._clock():
-                    raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "begun too long ago")
-
-        def run() -> Answered:
-            answer = self._establish(version, half, token, peer, other_end)
-            if connection is None:
-                with self._lock:
-                    self._initiations.answered(peer, call.record, answer)
-            return answer
-
-        return Work(run)
-
-    def _establish(
-        self, version: int, half: HalfOpen | None, token: bytes, peer: Peer, other_end: Any
-    ) -> Answered:
-        """The next leg of a context. It may take its time."""
-        try:
-            step = gss_api.accept(token, self._acceptor(), half.context if half else None)
-            now = self._clock()
-            if not step.done:
-                half = HalfOpen(other_end, version, step.context)
-                half.expires = now + HALF_OPEN_AGE
-                with self._lock:
-                    self._half_open.add(half, now)
-                result = RpcGssInitRes(
-                    half.handle, gss_api.S_CONTINUE_NEEDED, 0, self.window, step.token
-                )
-                return Answered(_INIT_RES.pack(result))
-            protection = Protection(step.context, self._make_lock())
-            verifier = signed(protection, word(self.window))
-            principal = gss_api.display(step.name)
-        except Failure as error:
-            logger.info("%s: no context: %s", peer, error)
-            return Answered(_INIT_RES.pack(RpcGssInitRes(b"", error.major, 0, 0, b"")))
-        seconds = self.max_age if step.seconds is None else min(self.max_age, step.seconds)
-        window = Window(self.window)
-        context = Established(principal, version, step.mechanism, protection, window, now + seconds)
-        with self._lock:
-            self._contexts.add(context, now)
-        logger.debug("%s: a context for %s", peer, principal)
-        result = RpcGssInitRes(context.handle, gss_api.S_COMPLETE, 0, self.window, step.token)
-        return Answered(_INIT_RES.pack(result), verifier)
-
-    def _acceptor(self) -> Any:
-        with self._lock:
-            if self._credentials is None:
-                try:
-                    self._credentials = gss_api.acceptor(self.name, self.keytab, self.mechanisms)
-                except Failure as error:
-                    logger.error("no key to accept callers with: %s", error)
-                    raise
-            return self._credentials

@@ -110,6 +110,14 @@ class TlsInfo:
         """Whether the peer has shown a certificate that a CA of ours vouches for."""
         return self.credential is not None
 
+    @property
+    def channel_bindings(self) -> bytes | None:
+        """What RPCSEC_GSS binds its contexts to (RFC 5056), with the prefix: that of the server's
+        certificate, which every ``ssl`` can tell at both ends."""
+        kind = "tls-server-end-point"
+        found = self.channel_binding(kind)
+        return None if found is None else kind.encode() + b":" + found
+
     def channel_binding(self, kind: str = "tls-exporter") -> bytes | None:
         """What binds another authentication to this connection; ``None`` where it cannot be told.
 

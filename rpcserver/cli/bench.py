@@ -12,8 +12,9 @@ import rpcserver
 from rpcserver import xdr
 from rpcserver.auth.tls_settings import client_settings
 from rpcserver.cli.options import (
-    auth_option,
+    auth_options,
     compile_options,
+    credentials,
     rpcbind_option,
     tls_client_options,
 )
@@ -75,7 +76,7 @@ BAR = 40
     metavar="SECONDS",
     help="When a call is given up.",
 )
-@auth_option
+@auth_options
 @rpcbind_option
 @tls_client_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -92,6 +93,7 @@ def bench(
     vers: int | None,
     timeout: float,
     auth: str,
+    gss_name: str | None,
     rpcbind: str | None,
     tls: str | None,
     tls_ca: str | None,
@@ -111,6 +113,7 @@ def bench(
         target, file = file, target
     chosen = choose(rpcserver.load(file, **how), procedure, vers)
     given = values(chosen.procedure, arguments, size)
+    who = credentials(auth, gss_name)
     with _bar(duration) as progress:
         try:
             report = load.bench(
@@ -122,7 +125,7 @@ def bench(
                 depth=depth,
                 seconds=duration,
                 timeout=timeout,
-                credentials=auth,
+                credentials=who,
                 rpcbind=rpcbind,
                 tls=client_settings(tls, tls_ca, tls_cert, tls_key, tls_name),
                 progress=_shown(progress, duration),

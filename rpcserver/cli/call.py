@@ -10,8 +10,9 @@ import click
 import rpcserver
 from rpcserver import rpc, xdr
 from rpcserver.cli.options import (
+    auth_options,
     compile_options,
-    kerberos_options,
+    credentials,
     rpcbind_option,
     timeout_option,
     tls_client_options,
@@ -26,7 +27,7 @@ from rpcserver.cli.procedures import choose, values
 @click.argument("arguments", nargs=-1, metavar="[JSON]...")
 @click.option("--vers", type=int, help="The version. Default: the highest with that procedure.")
 @timeout_option
-@kerberos_options
+@auth_options
 @rpcbind_option
 @tls_client_options
 @compile_options
@@ -57,11 +58,6 @@ def call(
     chosen = choose(rpcserver.load(file, **how), procedure, vers)
     given = values(chosen.procedure, arguments)
 
-    if gss_name is not None:
-        if not auth.startswith("krb5"):
-            raise click.UsageError(f"--gss-name is for Kerberos, not for --auth {auth}")
-        auth = f"{auth}:{gss_name}"
-
     class Caller(rpc.Client, version=chosen.version):
         pass
 
@@ -69,7 +65,7 @@ def call(
         Caller,
         target,
         timeout=timeout,
-        credentials=auth,
+        credentials=credentials(auth, gss_name),
         rpcbind=rpcbind,
         tls=tls,
         tls_ca=tls_ca,

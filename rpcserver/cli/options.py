@@ -25,14 +25,6 @@ timeout_option = click.option(
     help="How long to wait for an answer.",
 )
 
-auth_option = click.option(
-    "--auth",
-    type=click.Choice(["none", "sys"]),
-    default="none",
-    show_default=True,
-    help="Who to be: nobody, or this process's user and groups.",
-)
-
 _TLS_CLIENT = (
     click.option(
         "--tls",
@@ -83,7 +75,7 @@ def tls_server_options(command: Command) -> Command:
     return _with(command, _TLS_SERVER)
 
 
-_KERBEROS = (
+_AUTH = (
     click.option(
         "--auth",
         type=click.Choice(["none", "sys", "krb5", "krb5i", "krb5p"]),
@@ -119,9 +111,18 @@ _COMPILE = (
 )
 
 
-def kerberos_options(command: Command) -> Command:
-    """Who to be, Kerberos among that: auth, gss_name."""
-    return _with(command, _KERBEROS)
+def auth_options(command: Command) -> Command:
+    """Who to be, for ``credentials``: auth, gss_name."""
+    return _with(command, _AUTH)
+
+
+def credentials(auth: str, gss_name: str | None) -> str:
+    """What is meant by the two."""
+    if gss_name is None:
+        return auth
+    if not auth.startswith("krb5"):
+        raise click.UsageError(f"--gss-name is for Kerberos, not for --auth {auth}")
+    return f"{auth}:{gss_name}"
 
 
 def read_options(command: Command) -> Command:

@@ -145,6 +145,7 @@ class AsyncChannel(AsyncNegotiating, ABC):
                     transport.abort()
                     raise NotReached(f"{self.endpoint}: the channel was closed")
                 self._transport = transport
+                self._engine.moved(getattr(sock, "channel_bindings", None))
             return self._transport
 
     def make(

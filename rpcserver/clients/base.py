@@ -170,7 +170,8 @@ class BlockingChannel(Negotiating):
         """Send calls over the connection that is open, and wait until all are done."""
         with self._lock:
             self._engine.wait(calls)
-        self._send(self._sealed(calls), deadline)
+            sock = self._socket  # what is sealed for one connection goes over no other
+        self._send(sock, self._sealed(calls), deadline)
         self._collect(calls, deadline)
 
     def _collect(self, calls: Sequence[PendingCall], deadline: float) -> None:

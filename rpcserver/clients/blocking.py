@@ -195,7 +195,7 @@ class DatagramChannel(BlockingChannel):
                 return
             with self._lock:
                 self._engine.again(pending)
-            self._send(self._sealed([pending]), deadline)
+            self._send(self._socket, self._sealed([pending]), deadline)
         self._wait_for_one(pending, deadline)
 
     def _wait_for_one(self, pending: PendingCall, deadline: float) -> None:

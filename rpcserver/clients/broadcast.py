@@ -61,8 +61,9 @@ def broadcast(
     its result; whose rpcbind passes no calls on does not answer. Without, rpcbind is also asked
     where the program is, over TCP and UDP, or over ``transport`` alone.
 
-    ``timeout``: seconds. ``credentials`` as for ``connect``. ``addresses``: whom to ask, by
-    default the broadcast addresses of all interfaces. Raises ``UsageError`` for arguments that
+    ``timeout``: seconds. ``credentials`` as for ``connect``, without RPCSEC_GSS, which comes to
+    terms with one server. ``addresses``: whom to ask, by default the broadcast addresses of all
+    interfaces. Raises ``UsageError`` for arguments that
     make no sense, ``XdrError`` for those that the procedure refuses, and ``NotReached`` if there
     is no network to ask.
     """

@@ -87,7 +87,7 @@ class Negotiating(SharedConnection):
             if session.ready:
                 return
             self._open(deadline, connect_timeout)
-            steps = session.negotiate(None)
+            steps = session.negotiate()
             step = advance(steps)
             while step is not None:
                 pending = self._own(step)
@@ -122,7 +122,8 @@ class Negotiating(SharedConnection):
         step = session.farewell()
         if step is not None:
             with suppress(CallError):  # then the server will forget it by itself
-                self._send(self._sealed([self._own(step)]), time.monotonic() + FAREWELL_TIMEOUT)
+                until = time.monotonic() + FAREWELL_TIMEOUT
+                self._send(self._socket, self._sealed([self._own(step)]), until)
 
     def _exchange(
         self, calls: Sequence[PendingCall], deadline: float, connect_timeout: float | None

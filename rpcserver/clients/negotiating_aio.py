@@ -53,7 +53,7 @@ class AsyncNegotiating:
             if session.ready:
                 return
             await self.connect(connect_timeout)
-            steps = session.negotiate(None)
+            steps = session.negotiate()
             step = await asyncio.to_thread(advance, steps)
             while step is not None:
                 pending = self._engine.own(step)

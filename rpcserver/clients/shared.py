@@ -94,6 +94,7 @@ class SharedConnection:
                 self._arrivals = select.poll()
                 self._arrivals.register(sock, select.POLLIN)
                 self._socket = sock
+                self._engine.moved(getattr(sock, "channel_bindings", None))
                 self._opened(sock)
                 self._wake()
         finally:
@@ -189,14 +190,14 @@ class SharedConnection:
         if self._asleep:
             self._changed.notify_all()  # they go on when the lock is free
 
-    def _send(self, parts: Sequence[bytes], deadline: float) -> None:
-        """Send what belongs together, as it goes over the socket; without the lock."""
+    def _send(self, sock: Wire | None, parts: Sequence[bytes], deadline: float) -> None:
+        """Send what belongs together, as it goes over ``sock``; without the lock."""
         if not (
             self._sending.acquire(False)
             or self._sending.acquire(timeout=max(deadline - time.monotonic(), 0))
         ):
             raise TimedOut(f"{self.endpoint}: other calls could not be sent in time")
-        self._finish_sending(self._socket, parts, deadline)
+        self._finish_sending(sock, parts, deadline)
 
     def _finish_sending(
         self, sock: Wire | None, parts: Sequence[bytes | memoryview], deadline: float
@@ -233,7 +234,8 @@ class SharedConnection:
             reply = self._answer(record)
             if reply is not None:
                 with suppress(CallError):  # whoever called is gone
-                    self._send([self._framed(reply)], time.monotonic() + self.timeout)
+                    until = time.monotonic() + self.timeout
+                    self._send(self._socket, [self._framed(reply)], until)
 
     def _next_call(self) -> bytes | None:
         with self._lock:

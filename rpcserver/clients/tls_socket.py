@@ -50,6 +50,11 @@ class TlsSocket:
         """Whether ``recv`` may have something without the kernel's having it."""
         return bool(self._peeked) or self.session.pending
 
+    @property
+    def channel_bindings(self) -> bytes | None:
+        """Those of the TLS, once the handshake is complete."""
+        return None if self.session.info is None else self.session.info.channel_bindings
+
     def fileno(self) -> int:
         """The socket's."""
         return self.sock.fileno()

@@ -136,6 +136,11 @@ class ClientEngine:
             pending.protect()
         return pending
 
+    def moved(self, bindings: bytes | None) -> None:
+        """Calls go over a new connection from now on, which has these channel bindings."""
+        if self.session is not None:
+            self.session.moved(bindings)
+
     def own(self, step: Exchange) -> PendingCall:
         """A call of the session's own, to what is called in it."""
         assert self._asked is not None
@@ -250,7 +255,10 @@ class ClientEngine:
 
     def _settle(self, pending: PendingCall, reply: ReplyMessage) -> None:
         if reply.body is not None:
-            pending.fail(_refused(reply.body))
+            if isinstance(reply.body, rpc_msg.ReplyBodyMsgDenied):
+                pending.fail(_refused(reply.body))  # which has no verifier
+            else:
+                pending.end(reply.verifier, _refused(reply.body))
             return
         pending.settle(reply.verifier, reply.record[reply.start :])
         if reply.verifier.flavor != AUTH_NONE and not isinstance(pending, ProtectedCall):

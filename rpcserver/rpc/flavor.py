@@ -140,10 +140,14 @@ class SessionFlavor(ClientFlavor, Protocol):
         """How many calls may be under way at once."""
         ...
 
-    def negotiate(self, bindings: bytes | None) -> Generator[Exchange, Any, None]:
+    def moved(self, bindings: bytes | None) -> None:
+        """Told that calls go over a new connection from now on, which has these channel bindings
+        (RFC 5056), if it has any."""
+        ...
+
+    def negotiate(self) -> Generator[Exchange, Any, None]:
         """Calls to be made one after the other; each one's result is sent in, or what it raised
-        is thrown. What is between them may take time. ``bindings`` are those of the channel
-        (RFC 5056), if it has any. Raises ``AuthError``."""
+        is thrown. What is between them may take time. Raises ``AuthError``."""
         ...
 
     def farewell(self) -> Exchange | None:

@@ -146,6 +146,7 @@ def parse_reply(record: bytes) -> ReplyMessage | None:
         return None
     if mtype != rpc_msg.MsgType.REPLY:
         return None
+    verifier = NO_AUTH
     try:
         if stat == rpc_msg.ReplyStat.MSG_ACCEPTED:
             verifier, end = _auth(record, _REPLY_START.size)
@@ -157,4 +158,4 @@ def parse_reply(record: bytes) -> ReplyMessage | None:
     except XdrError as error:
         raise BadReply(f"the reply could not be decoded: {error}", xid) from error
     assert isinstance(message.body, rpc_msg.RpcMsgBodyReply)
-    return ReplyMessage(xid, Auth(0, b""), message.body.rbody, record, end)
+    return ReplyMessage(xid, verifier, message.body.rbody, record, end)

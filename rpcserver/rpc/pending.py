@@ -8,6 +8,7 @@ codec has the same in C; a test holds the two equal.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
@@ -17,6 +18,8 @@ from rpcserver.rpc.message import parse_call
 from rpcserver.rpc.record import MAX_FRAGMENT, frame, mark_of
 from rpcserver.rpc.version import Procedure
 from rpcserver.xdr.codec import NATIVE, Codec
+
+T = TypeVar("T")
 
 _LAST = 0x8000_0000
 _MARK_AND_XID = struct.Struct(">2I")
@@ -152,6 +155,10 @@ class PendingCall(Pending):
         except CallError as error:
             self.error = error
 
+    def end(self, verifier: Auth, error: CallError) -> None:
+        """End the call with the error that its reply brought, which has that verifier."""
+        self.fail(error)
+
     def _opened(self, verifier: Auth, results: bytes) -> bytes:
         return results if self.open_reply is None else self.open_reply(verifier, results)
 
@@ -209,15 +216,31 @@ class ProtectedCall(PendingCall):
 
     def refused(self, stat: int) -> bool:
         """Whether another try may go better, now that the server refused with ``stat``."""
-        told = getattr(self._openers[0], "refused", None) if self._openers else None
+        if not self._openers:
+            return self.in_session  # nothing was sent: the session protects no calls any more
+        told = getattr(self._openers[0], "refused", None)
         again: bool = (told or self._flavor.refused)(stat)
         return again
 
+    def end(self, verifier: Auth, error: CallError) -> None:
+        def check(opener: OpenReply) -> None:
+            if (checked := getattr(opener, "check", None)) is not None:
+                checked(verifier)
+
+        try:
+            self._by_any(check)
+        except BadReply as wrong:
+            error = wrong
+        self.fail(error)
+
     def _opened(self, verifier: Auth, results: bytes) -> bytes:
-        for open_reply in self._openers[:-1]:
+        return self._by_any(lambda opener: opener(verifier, results))
+
+    def _by_any(self, use: Callable[[OpenReply], T]) -> T:
+        for opener in self._openers[:-1]:
             with suppress(BadReply):  # it answers what was sent before
-                return open_reply(verifier, results)
-        return self._openers[-1](verifier, results)
+                return use(opener)
+        return use(self._openers[-1])
 
 
 def framed(pending: PythonPending) -> bytes:

@@ -13,6 +13,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Protocol
 
+from rpcserver.auth.base import client_flavor
 from rpcserver.auth.none import NoneClient
 from rpcserver.clients import TIMEOUT
 from rpcserver.clients.calls_back import MAX_CALLS_BACK
@@ -74,7 +75,8 @@ class BackChannel:
 
         ``timeout``: seconds, by default 25. ``oneway``: wait for no reply. ``flavor``: whose
         credential to send, by default none. Raises ``UsageError`` where nobody would read the
-        reply while this thread waits for it, and otherwise what clients' channels do.
+        reply while this thread waits for it, and for RPCSEC_GSS, which has no context here, and
+        otherwise what clients' channels do.
         """
         if not oneway:
             _check_no_loop()
@@ -102,6 +104,8 @@ class BackChannel:
     ) -> tuple[PendingCall, Future[None]]:
         """Send a call; the future is done when its reply is there, or none can come."""
         answered: Future[None] = Future()
+        if flavor is not None:
+            flavor = client_flavor(flavor)
         with self._lock:
             if self._gone:
                 raise NotReached("the client is gone")

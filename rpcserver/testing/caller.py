@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rpcserver.errors import AuthError, BadReply, CallError, RecordError
+from rpcserver.clients.negotiating import advance, repairable
+from rpcserver.clients.receiving import milliseconds_left, ready
+from rpcserver.errors import AuthError, BadReply, CallError, RecordError, TimedOut
+from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.rpc.calls import ClientEngine
-from rpcserver.rpc.flavor import ClientFlavor
+from rpcserver.rpc.flavor import ClientFlavor, Exchange
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.pending import PendingCall
 from rpcserver.rpc.record import RecordReader, frame
@@ -53,6 +58,41 @@ class Caller:
         self.sock = sock
         self._stream = stream
         self._reader = RecordReader()
+        self._engine.moved(getattr(sock, "channel_bindings", None))
+
+    def negotiate(self, until: float) -> None:
+        """Have a session, if the flavor has such: here and now, until a time of
+        ``time.monotonic``. Raises ``OSError`` and ``CallError``."""
+        session = self._engine.session
+        if session is None or session.ready:
+            return
+        steps = session.negotiate()
+        step = advance(steps)
+        while step is not None:
+            pending = self._own(step)
+            while not pending.done:
+                wanted = select.POLLIN if self._flush() else select.POLLIN | select.POLLOUT
+                assert self.sock is not None
+                if not ready(self.sock, wanted, milliseconds_left(until)):
+                    raise TimedOut("no session in time")
+                for record in self._read():
+                    self._engine.receive(record)
+            error = pending.error if isinstance(pending.error, CallError) else None
+            step = advance(steps, pending.value, error)
+
+    def farewell(self) -> None:
+        """Tell the server that the session is over, if that goes at once."""
+        session = self._engine.session
+        if session is not None and self.sock is not None and (step := session.farewell()):
+            self._own(step)
+            with suppress(OSError):
+                self._flush()
+
+    def _own(self, step: Exchange) -> PendingCall:
+        pending = self._engine.own(step)
+        self._engine.again(pending)
+        self._queue(pending)
+        return pending
 
     def close(self) -> None:
         """There is none any more; what was outstanding is forgotten."""
@@ -67,19 +107,25 @@ class Caller:
 
     def send(self) -> bool:
         """Make calls until as many as wanted are outstanding. Whether the socket took them all;
-        otherwise it is to be asked again. Raises ``OSError``."""
+        otherwise it is to be asked again. Raises ``OSError``, and ``AuthError`` if there is no
+        session any more to make them in."""
         while self.sock is not None:
             self._make()
             if not self._unsent and not self._datagrams:
                 return True
-            try:
-                if self._stream:
-                    del self._unsent[: self.sock.send(self._unsent)]
-                else:
-                    self.sock.send(self._datagrams[0])
-                    self._datagrams.popleft()
-            except BlockingIOError:
+            if not self._flush():
                 return False
+        return True
+
+    def _flush(self) -> bool:
+        try:
+            while self.sock is not None and self._unsent:
+                del self._unsent[: self.sock.send(self._unsent)]
+            while self.sock is not None and self._datagrams:
+                self.sock.send(self._datagrams[0])
+                self._datagrams.popleft()
+        except BlockingIOError:
+            return False
         return True
 
     def receive(self) -> Iterator[tuple[float, CallError | None]]:
@@ -94,7 +140,7 @@ class Caller:
                 begun, _ = self.waiting.pop(pending.xid)
                 took = time.monotonic() - begun
                 error = pending.error
-                if isinstance(error, AuthError):
+                if isinstance(error, AuthError) and not repairable([pending]):
                     self._engine.refused(error.stat)
                 if error is not None and not isinstance(error, CallError):
                     raise error
@@ -115,15 +161,25 @@ class Caller:
         return count
 
     def _make(self) -> None:
-        ahead = 0
-        while len(self.waiting) < self._depth and len(self._unsent) < _AHEAD and ahead < _AHEAD:
+        ahead, session, depth = 0, self._engine.session, self._depth
+        if session is not None:
+            if not session.ready:
+                raise AuthError(AuthStat.RPCSEC_GSS_CTXPROBLEM, "the session is over")
+            depth = min(depth, session.window)
+        while len(self.waiting) < depth and len(self._unsent) < _AHEAD and ahead < _AHEAD:
             pending = self._engine.begin(*self._call)
+            if session is not None:
+                self._engine.seal((pending,))
             self.waiting[pending.xid] = time.monotonic(), pending
-            if self._stream:
-                self._unsent += frame(pending.message)
-            else:
-                self._datagrams.append(pending.message)
-                ahead += len(pending.message)
+            ahead += self._queue(pending)
+
+    def _queue(self, pending: PendingCall) -> int:
+        """How many bytes it is, if that is a datagram's."""
+        if self._stream:
+            self._unsent += frame(pending.message)
+            return 0
+        self._datagrams.append(pending.message)
+        return len(pending.message)
 
     def _read(self) -> Iterable[bytes]:
         if self.sock is None:

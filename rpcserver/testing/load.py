@@ -7,19 +7,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth.base import client_flavor
 from rpcserver.auth.sys import SysCredential
 from rpcserver.auth.tls_settings import TlsClient, client_settings
 from rpcserver.clients import KEEP_ALIVE
-from rpcserver.clients.finding import opener_for
+from rpcserver.clients.finding import host_of, opener_for
 from rpcserver.clients.opening import Opener
 from rpcserver.errors import CallError, NotReached, TimedOut, UsageError
 from rpcserver.rpc.flavor import ClientFlavor
 from rpcserver.rpc.version import Procedure, Version
 from rpcserver.testing.caller import Caller
 from rpcserver.testing.latencies import Latencies
+
+if TYPE_CHECKING:
+    from rpcserver.auth.gss import GssClient
 
 TIMEOUT = 5.0
 """Seconds after which a call is given up; datagrams are not sent again."""
@@ -99,7 +102,7 @@ def bench(
     depth: int = 1,
     seconds: float = 5.0,
     timeout: float = TIMEOUT,
-    credentials: ClientFlavor | SysCredential | str | None = None,
+    credentials: ClientFlavor | SysCredential | GssClient | str | None = None,
     rpcbind: str | None = None,
     transport: str | None = None,
     tls: TlsClient | str | None = None,
@@ -107,7 +110,8 @@ def bench(
 ) -> Report:
     """Call ``procedure`` of ``version`` at ``target`` over and over, for ``seconds``.
 
-    Each of the ``connections`` keeps ``depth`` calls outstanding. Every result is decoded. A call
+    Each of the ``connections`` keeps ``depth`` calls outstanding, with RPCSEC_GSS no more than the
+    server has a window for. Every result is decoded. A call
     that is not answered within ``timeout`` seconds is given up and counted; a connection that is
     lost is opened again. ``progress`` is called about ten times a second. KeyboardInterrupt
     (Ctrl-C) ends the run, and what was measured so far is returned. ``target``, ``credentials``,
@@ -137,7 +141,7 @@ def bench(
         tls=client_settings(tls),
     )
     callers = [
-        Caller(version, procedure, arguments, client_flavor(credentials), depth)
+        Caller(version, procedure, arguments, client_flavor(credentials, host_of(target)), depth)
         for _ in range(connections)
     ]
     report = Report(str(opener.endpoint), connections, depth)
@@ -171,9 +175,18 @@ class _Run:
         self._begun: float | None = None
 
     def open(self, caller: Caller, timeout: float | None = None) -> None:
-        """Connect. Raises ``NotReached``."""
-        sock = self._opener.open(self._timeout if timeout is None else timeout)
+        """Connect, and have a session if there are such. Raises ``CallError``."""
+        seconds = self._timeout if timeout is None else timeout
+        until = time.monotonic() + seconds
+        sock = self._opener.open(seconds)
         caller.connected(sock, self._opener.endpoint.stream)
+        try:
+            caller.negotiate(until)
+        except (OSError, CallError) as error:
+            caller.close()
+            if isinstance(error, CallError):
+                raise
+            raise NotReached(f"{self._opener.endpoint}: {error}") from error
         self._selector.register(sock, selectors.EVENT_READ, caller)
 
     def until(self, seconds: float, progress: Callable[[Report], object] | None) -> None:
@@ -200,6 +213,7 @@ class _Run:
             self._report.seconds = time.monotonic() - self._begun
         for caller in self._callers:
             self._report.unfinished += len(caller.waiting)
+            caller.farewell()
             caller.close()
 
     def _drive(self, caller: Caller, events: int) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import struct
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -114,7 +114,7 @@ class Caller:
     def ask(self, record: bytes) -> bytes | None:
         return ask(self.engine, record, self.peer, self.connection)
 
-    def open(self) -> "Caller":
+    def open(self) -> Self:
         token, _ = self.leg()
         answer = Answer.of(self.ask(self.init(token)))
         while answer.major == 1:

@@ -431,10 +431,8 @@ def test_what_makes_no_sense() -> None:
         GssClient(bindings=b"x")
     with pytest.raises(errors.UsageError, match="gss is"):
         serving(gss=1)
-    from rpcserver.testing import connect
-
-    with pytest.raises(errors.UsageError, match="context"):
-        connect(EchoClient, Echo(), credentials="krb5")
+    with pytest.raises(errors.UsageError, match="makes a context with one server"):
+        rpcserver.broadcast(EchoClient, credentials="krb5")
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

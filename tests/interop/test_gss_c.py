@@ -11,11 +11,13 @@ pytest.importorskip("gssapi", exc_type=ImportError)
 
 import rpcserver
 from examples.calc import CalcV1, CalcV2
-from generated.calc import CALC_PROG, CalcV2Client, Node
-from rpcserver import errors
+from generated.calc import CALC_PROG, CALC_V2, CalcV2Client, Node
+from rpcserver import errors, rpc, xdr
 from rpcserver.auth import GssClient
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.server import KINDS, Server
+from tests.auth.certs import make
+from tests.auth.middle import middle
 from tests.interop.test_c_client import CHECKS
 from tests.peers.cc import CalcC
 from tests.peers.gss_cc import HOWS, SERVICES, build_gss_calc
@@ -23,6 +25,9 @@ from tests.peers.realm import Realm, realm
 from tests.peers.tshark import Capture
 
 TARGET = "nfs@localhost"
+
+MISSING: rpc.Procedure[None] = rpc.Procedure(77, "missing", [], xdr.Void)
+SHORT: rpc.Procedure[int] = rpc.Procedure(1, "add", [], xdr.Int)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +103,11 @@ def test_ours_calls_c(gss_c: CalcC, transport: str, service: str, version: int) 
                 assert client.reverse([Node(1), Node(2)]) == [Node(2), Node(1)]
                 with pytest.raises(errors.SystemErr):
                     client.fail("on purpose")
+                with pytest.raises(errors.ProcUnavail):
+                    client.channel.call(CALC_V2, MISSING, ())
+                if (transport, service) != ("udp", "none"):  # there it reads what was there before
+                    with pytest.raises(errors.GarbageArgs):
+                        client.channel.call(CALC_V2, SHORT, ())
                 for number in range(300):  # more than its window
                     assert client.add(number, 1) == number + 1
 
@@ -114,6 +124,28 @@ def test_the_falling_back_is_from_2_to_1(gss_c: CalcC, tmp_path: Path) -> None:
         where = f"tcp.port=={server.tcp} && rpc.msgtyp==0"
         versions = [each for (each,) in capture.fields("rpc.authgss.version", where=where)]
     assert versions == ["2", "1", "1", "1"]  # INIT, INIT, the call, DESTROY
+
+
+def test_falling_back_behind_somebody_elses_tls(
+    gss_c: CalcC, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    certs = make(tmp_path_factory.mktemp("certs"))
+    with gss_c.serving() as server:
+        with middle(f"tcp://127.0.0.1:{server.tcp}", cert=certs.server) as terminator:
+            for service in SERVICES:
+                credentials = GssClient(TARGET, service)
+                with rpcserver.connect(
+                    CalcV2Client, terminator.url, credentials=credentials, tls_ca=certs.ca
+                ) as client:
+                    assert client.add(1, 2) == 3
+            versions = [call[35] for call in terminator.calls]
+            assert versions[:3] == [2, 1, 1]
+            credentials = GssClient(TARGET, "channel")
+            with rpcserver.connect(
+                CalcV2Client, terminator.url, credentials=credentials, tls_ca=certs.ca
+            ) as client:
+                with pytest.raises(errors.AuthError):
+                    client.add(1, 2)
 
 
 def test_tshark_reads_what_is_private(kerberos: Realm, tmp_path: Path) -> None:
