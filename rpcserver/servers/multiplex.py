@@ -33,7 +33,9 @@ class MultiplexingMixIn(RpcServer):
     Class variables: ``executor``, what makes the ``concurrent.futures.Executor`` for methods
     marked as blocking (default: threads); ``max_in_flight`` (calls of a connection, or of all
     datagrams, that may wait for their methods) and ``max_queued`` (bytes of replies that a
-    connection has not taken): at either, nothing more is read until it is less.
+    connection has not taken): at either, nothing more is read until it is less. ``max_calls``
+    (calls of all that may wait for their methods) and ``start_timeout`` (seconds until one has
+    begun): over either, a call is answered SYSTEM_ERR, and a datagram is not answered.
     """
 
     methods: Methods
@@ -46,6 +48,10 @@ class MultiplexingMixIn(RpcServer):
     """what one client may have waiting in front of the others' calls"""
     max_queued = 1 << 20
     """a window of a fast network; beyond, the client is what is slow"""
+    max_calls = 4096
+    """of a tenth of a second each, 32 threads are through with them before clients give up"""
+    start_timeout = 20.0
+    """a client gives up after 25 seconds, as a rule: what begins later is done for nobody"""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.streams: set[MultiplexedStream] = set()
@@ -113,6 +119,7 @@ class MultiplexingMixIn(RpcServer):
             self._swept = now
             for stream in list(self.streams):
                 stream.check(now)
+            self.methods.refuse_late(now)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -136,7 +143,7 @@ class MultiplexingMixIn(RpcServer):
             self.resume()
 
         assert request.invocation is not None
-        reply = self.methods.start(request.invocation, done)
+        reply = self.methods.start(request.invocation, done, self)
         if not isinstance(reply, Later):
             done(reply)
 

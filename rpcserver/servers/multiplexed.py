@@ -205,7 +205,7 @@ class MultiplexedStream(Stream):
         return None
 
     def _run(self, invocation: Invocation) -> None:
-        reply = self.server.methods.start(invocation, self._done)
+        reply = self.server.methods.start(invocation, self._done, self.server)
         if isinstance(reply, Later):
             self._in_flight += 1
         elif reply is not None:
