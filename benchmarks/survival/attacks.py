@@ -107,6 +107,25 @@ def empty_fragments(it: Running) -> Outcome:
     return _asked(it, wire.words(0) * 200_000)
 
 
+def half_records(it: Running) -> Outcome:
+    """120 connections, each with all but one byte of a call of 4 MB."""
+    data = wire.opaque(bytes(4_000_000))
+    call = wire.frame(it.target.call(0 if it.target.portmap else targets.ECHO, data))[:-1]
+    taken = 0
+    with ExitStack() as stack:
+        for _ in range(120):
+            stream = stack.enter_context(it.connect())
+            stream.socket.settimeout(1)
+            try:
+                stream.send(call)
+                taken += 1
+            except OSError:
+                continue
+            if it.ended:
+                break
+        return _beside(it, f"{taken} were read")
+
+
 def slow_loris(it: Running) -> Outcome:
     """1,000 connections, each with a byte of a call now and then, beside a busy client."""
     with ExitStack() as stack, _compared(it) as figures:

@@ -28,6 +28,7 @@ ATTACKS = {
     "recursion 100,000 deep": "a tree of which each node has a left one",
     "10,000 fragments of a byte": "a call, cut as small as can be",
     "200,000 empty fragments": "none of which is the last",
+    "120 calls of 4 MB, all but a byte": "each over a connection of its own, 480 MB in all",
     "1,000 slow-loris connections": "each sends a byte of a call now and then, beside a busy"
     " client",
     "1 MiB replies that nobody reads": "up to 20,000 calls for them, beside a busy client; of a"

@@ -9,9 +9,10 @@ from benchmarks.survival import attacks, datagrams
 from benchmarks.survival.attacks import MIB, SPINNING, Attack, NotForIt
 from benchmarks.survival.targets import OUR_RPCBIND, OURS, Running, Target, running
 
-BOUND = 256 * MIB
-"""What ours has of memory at most, under any of the attacks, as it is: 40 MiB that it takes to be
-there, the largest record, and what a million objects made of it have."""
+BOUND = 384 * MIB
+"""What ours has of memory at most, under any of the attacks, as it is: ``max_held``, an eighth of
+it between two looks, 40 MiB that it takes to be there, and a million objects that are made of the
+largest record."""
 
 BOUNDED = (OURS, OUR_RPCBIND)
 
@@ -23,6 +24,7 @@ ATTACKS: dict[str, Attack] = {
     "recursion 100,000 deep": attacks.recursion,
     "10,000 fragments of a byte": attacks.small_fragments,
     "200,000 empty fragments": attacks.empty_fragments,
+    "120 calls of 4 MB, all but a byte": attacks.half_records,
     "1,000 slow-loris connections": attacks.slow_loris,
     "1 MiB replies that nobody reads": attacks.never_reads,
     "flood of connections, CVE-2021-46828": attacks.descriptors,

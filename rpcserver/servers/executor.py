@@ -92,6 +92,8 @@ class Methods:
         self._flavors: Executor | None = None
         # A loop alone does not keep its tasks alive.
         self._pending: dict[Any, Waiting | None] = {}
+        self.bytes = 0
+        """of the calls that wait"""
 
     def start(self, invocation: Invocation, done: Done, server: Any) -> bytes | Later | None:
         """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread.
@@ -180,8 +182,11 @@ class Methods:
     def _when_done(
         self, future: Any, invocation: Invocation, done: Done, waiting: Waiting | None = None
     ) -> Later:
+        size = invocation.size
+
         def finished(future: Any) -> None:
             self._pending.pop(future, None)
+            self.bytes -= size
             if waiting is not None and waiting.refused:
                 return
             try:
@@ -197,6 +202,7 @@ class Methods:
                 pass  # the loop has ended without it
 
         self._pending[future] = waiting
+        self.bytes += size
         future.add_done_callback(pass_back)
         return LATER
 

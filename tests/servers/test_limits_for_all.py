@@ -1,6 +1,7 @@
 """Limits that stand between one client and all others: of an address, of calls in all."""
 
 import socket
+import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import Any
 
 import pytest
 
+import rpcserver
 from rpcserver.rpcbind.netid import parse_url
+from rpcserver.servers.held import held_by
 from rpcserver.servers.origin import load_service
 from rpcserver.servers.per_peer import origin
 from rpcserver.servers.serve import serve
 from tests.cli.command import run
 from tests.peers import wire
 from tests.peers.process import until
-from tests.servers.facts import PROG, Place
+from tests.servers.facts import PROG, Facts, Place
 from tests.servers.test_limits import ECHO, KINDS, limited
 
 LOOPS = ("Multiplexing", "asyncio")
@@ -223,3 +226,78 @@ def test_the_command_line_sets_limits() -> None:
     done = run(*words, "max_conections=1")
     assert done.returncode == 1
     assert "no setting 'max_conections'" in done.stderr
+
+
+class Waits(Facts):
+    """``slow`` waits until ``go`` is set, whatever its argument is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.begun = 0
+
+    @rpcserver.blocking
+    def slow(self, call: Any, path: str) -> int:
+        self.begun += 1
+        self.go.wait(20)
+        return 0
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_bytes_of_calls_in_all(kind: str) -> None:
+    service = Waits()
+    large = wire.frame(wire.call(PROG, 3, 4, wire.opaque(b"x" * 60_000)))
+    with limited(kind, service=lambda: service, max_calls_bytes=100_000) as place:  # type: ignore[arg-type]
+        with connect(place) as one, connect(place) as other:
+            one.send(large * 5)
+            until("two are begun", lambda: service.begun == 2)
+            other.send(large * 5)
+            until("one of somebody else is", lambda: service.begun == 3)
+            with connect(place) as third:
+                assert is_served(third)
+            assert place.server.methods.bytes in range(180_000, 181_000)
+            service.go.set()
+            for stream in (one, other):
+                for _ in range(5):
+                    reply = wire.parse_reply(stream.read_record())
+                    assert reply.accept_stat == wire.SUCCESS
+        assert service.begun == 10
+        until("nothing is left", lambda: place.server.methods.bytes == 0)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_bytes_held_in_all(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    with limited(kind, max_held=1 << 20) as place, ExitStack() as stack:
+        half = wire.words(0x8000_0000 + 400_000) + ECHO[:40] + wire.words(399_956) + bytes(200_000)
+        patient = stack.enter_context(connect(place, "127.0.0.2"))
+        patient.send(half)
+        greedy = [stack.enter_context(connect(place)) for _ in range(6)]
+        for stream in greedy[:4]:
+            stream.send(half)
+        # With the fifth it is too much, and the host that has the most loses some.
+        greedy[4].send((wire.words(100) + bytes(100)) * 2000)
+        until("one is closed", lambda: place.server.reached["max_held"])
+        until("it is said", lambda: "max_held" in caplog.text)
+        until("the rest fits", lambda: sum(map(held_by, list(place.server.streams))) <= 1 << 20)
+        assert sum(map(held_by, list(place.server.streams))) > 600_000, "no more than was too much"
+        patient.send(bytes(199_956))
+        assert len(wire.parse_reply(patient.read_record()).results or b"") == 399_960
+        assert is_served(greedy[5])
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_replies_held_in_all(kind: str) -> None:
+    echo = wire.frame(wire.call(PROG, 3, 1, wire.opaque(b"x" * 900_000)))
+    with limited(kind, max_held=4 << 20) as place, ExitStack() as stack:
+        for _ in range(16):
+            stream = stack.enter_context(connect(place))
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stream.socket.settimeout(0.1)
+            try:
+                for _ in range(20):  # the kernel takes some MiB
+                    stream.send(echo)
+            except OSError:
+                pass
+        until("some are closed", lambda: place.server.reached["max_held"])
+        until("the rest fits", lambda: sum(map(held_by, list(place.server.streams))) <= 4 << 20)
+        assert is_served(stack.enter_context(connect(place, "127.0.0.2")))
