@@ -2,5 +2,5 @@
 
 python -m benchmarks.survival                    everything, as root with rpcbind: some minutes
 python -m benchmarks.survival --only rpcserver   one target
-python -m benchmarks.survival --attack endless   those attacks whose name has the word
+python -m benchmarks.survival --attack rpcbomb    those attacks whose name has the word
 """
