@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from typing import Any
@@ -23,6 +24,22 @@ INETD_IDLE_EXIT = 120.0
 """Seconds: what rpcgen -K has by default."""
 
 SQUASHES = {"root": root_squash(), "all": all_squash()}
+
+
+_LIMIT = re.compile(r"(max_\w+|\w+_timeout|time_limit)=(\d+)(\.\d+)?")
+
+
+def _limits(
+    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
+    for text in given:
+        match = _LIMIT.fullmatch(text)
+        if match is None:
+            raise click.BadParameter(f"{text!r} is not like max_connections=100 or idle_timeout=60")
+        name, whole, part = match.groups()
+        found[name] = float(whole + part) if part else int(whole)
+    return found
 
 
 @click.command()
@@ -90,6 +107,15 @@ SQUASHES = {"root": root_squash(), "all": all_squash()}
     " any whose key the keytab has: any.",
 )
 @click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    callback=_limits,
+    metavar="NAME=NUMBER",
+    help="Another value for a limit of the server classes, max_connections=100, idle_timeout=60."
+    " May be given several times.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -118,6 +144,7 @@ def serve(
     peer_credentials: bool,
     short_credentials: int | None,
     gss: str | None,
+    limits: dict[str, int | float],
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -134,6 +161,7 @@ def serve(
             "--no-register leaves nothing to do for --portmap, --replace and --registration"
         )
     settings: dict[str, Any] = {"allow_reuse_port": True} if reuse_port else {}
+    settings |= limits
     if allow or privileged_port:
         settings["access"] = Access(allow or None, privileged_port=privileged_port)
     if squash:

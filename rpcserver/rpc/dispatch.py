@@ -226,6 +226,11 @@ class Invocation:
         return accepted.data[CALL_HEADER.size : accepted.start] if accepted.lasting else b""
 
     @property
+    def size(self) -> int:
+        """Bytes of the call, as far as they are kept."""
+        return len(self._accepted.data)
+
+    @property
     def service(self) -> Service:
         """Whose method answers the call."""
         return self._entry.service

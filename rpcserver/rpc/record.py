@@ -38,6 +38,7 @@ MAX_FRAGMENT = 0x7FFF_FFFF
 _LAST = 0x8000_0000
 _MARK = struct.Struct(">I")
 _STEP = 256 << 10
+_OBJECT = 48  # bytes that a fragment takes beside its own
 
 
 class RecordReader:
@@ -94,6 +95,12 @@ class RecordReader:
     def between_records(self) -> bool:
         """Whether nothing of an unfinished record is waiting."""
         return not (self._rest or self._fragments or self._large or self.end != self.start)
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that what has come of an unfinished record takes, more or less."""
+        parts = self._size + _OBJECT * len(self._fragments) + len(self._rest)
+        return parts + (self._large.held if self._large else self.end - self.start)
 
     @property
     def unmarked(self) -> bytes | None:
@@ -236,6 +243,11 @@ class _Large:
         if NATIVE:
             self.block = _block(size, spare)
             memoryview(self.block)[: len(begun)] = begun
+
+    @property
+    def held(self) -> int:
+        """How many bytes have come."""
+        return self._filled
 
     def room(self) -> memoryview:
         """Where its next bytes go."""

@@ -22,6 +22,7 @@ from rpcserver.rpc.version import Service
 from rpcserver.servers import methods, sockets
 from rpcserver.servers.child import Children
 from rpcserver.servers.loop import POLL, EventLoop
+from rpcserver.servers.per_peer import PerPeer
 from rpcserver.servers.stats import Stats, stats_of
 
 logger = logging.getLogger("rpcserver")
@@ -179,6 +180,10 @@ class RpcServer(socketserver.BaseServer):
         """How many requests are not done, those of children included."""
         return len(self._requests) + len(self._forked()) + len(self.children)
 
+    def child_pids(self) -> set[int]:
+        """The processes that have requests of ours."""
+        return self._forked() | self.children.pids
+
     def _forked(self) -> set[int]:
         """ForkingMixIn's children."""
         return getattr(self, "active_children", None) or set()
@@ -297,15 +302,18 @@ class StreamServer(RpcServer):
     """What the servers for streams share.
 
     Class variables: ``max_record`` and ``max_fragments`` (bytes and fragments of a call),
-    ``max_connections``; ``idle_timeout``, ``record_timeout`` and ``write_timeout`` (seconds
-    between calls, for a call that has begun to arrive, for replies to be taken). A connection
-    over a limit is closed, with a line in the log that names the limit.
+    ``max_connections`` and ``max_connections_per_peer`` (open at the same time, in all and from
+    one address; of IPv6 one /64); ``idle_timeout``, ``record_timeout`` and ``write_timeout``
+    (seconds between calls, for a call that has begun to arrive, for replies to be taken). A
+    connection over a limit is closed, with a line in the log that names the limit.
     """
 
     max_record = MAX_RECORD
     max_fragments = MAX_FRAGMENTS
     max_connections = 4096
     """open at the same time: what is left of memory and descriptors is for those who are there"""
+    max_connections_per_peer = 1024
+    """a quarter of them: enough for a proxy with many clients, and one host cannot shut out all"""
     idle_timeout = 3600.0
     """instruments and mounts are silent for long; who is gone without a word must not stay"""
     record_timeout = 60.0
@@ -318,6 +326,7 @@ class StreamServer(RpcServer):
         services: Sequence[Service] | ServerEngine,
         bind_and_activate: bool = True,
     ) -> None:
+        self._peers = PerPeer(self)
         super().__init__(server_address, services, bind_and_activate)
         default = getattr(_ForkingMixIn, "max_children", None)
         if forks(self) and getattr(self, "max_children", None) == default:
@@ -326,11 +335,7 @@ class StreamServer(RpcServer):
 
     def _next_request(self) -> tuple[Any, Any]:
         connection, address = super()._next_request()
-        if self.open_requests() >= self.max_connections:
-            connection.close()
-            text = f"turned away: {self.max_connections} connections are open"
-            self.turned_away("max_connections", address, text)
-            raise ConnectionAbortedError(text)
+        self._peers.take(connection, address)
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             with suppress(OSError):  # it may be gone again
@@ -342,6 +347,10 @@ class StreamServer(RpcServer):
         """Called with each urgent byte (RFC 793) that arrives on a connection; it is never part
         of a record."""
         self.reached["out_of_band"] += 1
+
+    def close_request(self, request: Any) -> None:
+        super().close_request(request)
+        self._peers.closed(request)
 
     def end_requests(self) -> None:
         super().end_requests()

@@ -38,47 +38,47 @@ class Children:
     """The processes that a server's handlers have forked."""
 
     def __init__(self) -> None:
-        self._pids: set[int] = set()
+        self.pids: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._pids)
+        return len(self.pids)
 
     def fork(self) -> bool:
         """Go on in two processes: ``True`` in the child."""
         pid = os.fork()
         if pid == 0:
-            self._pids.clear()
+            self.pids.clear()
             return True
-        self._pids.add(pid)
+        self.pids.add(pid)
         return False
 
     def collect(self) -> None:
         """Take note of those that have ended."""
-        for pid in list(self._pids):
+        for pid in list(self.pids):
             try:
                 ended, _ = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 ended = pid  # somebody else waited for it
             if ended:
-                self._pids.discard(pid)
+                self.pids.discard(pid)
 
     def adopt(self, pids: Iterable[int]) -> None:
         """Look after these, too."""
-        self._pids.update(pids)
+        self.pids.update(pids)
 
     def end(self, deadline: float) -> None:
         """Have them finish what they do, by ``deadline`` (``time.monotonic``), and wait for it."""
         self._kill(signal.SIGTERM)
-        while self._pids and time.monotonic() < deadline:
+        while self.pids and time.monotonic() < deadline:
             self.collect()
             time.sleep(0.005)
-        if self._pids:
+        if self.pids:
             self._kill(signal.SIGKILL)
-            while self._pids:
+            while self.pids:
                 self.collect()
                 time.sleep(0.005)
 
     def _kill(self, number: int) -> None:
         self.collect()
-        for pid in self._pids:
+        for pid in self.pids:
             os.kill(pid, number)

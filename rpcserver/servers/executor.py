@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
-from rpcserver.errors import UsageError
+from rpcserver.errors import NoReply, SystemErr, UsageError
 from rpcserver.rpc.call import Call
 from rpcserver.rpc.dispatch import FlavorsOwn, Invocation
 from rpcserver.rpc.version import Service
@@ -32,6 +34,38 @@ SLOW = 0.1
 MAX_FLAVORS_WORKERS = 4
 """Threads for what a flavor does by itself, which is to compute: whoever asks for much of it takes
 none from the methods."""
+
+
+class Job:
+    """Work that waits for a thread. Who takes it first has it: the thread, or who says that it
+    came too late."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = [work]
+
+    def take(self) -> Callable[[], Any] | None:
+        """The work, for one of those who ask."""
+        try:
+            return self._work.pop()
+        except IndexError:
+            return None
+
+    def run(self) -> Any:
+        """Do it, unless it was taken."""
+        work = self.take()
+        return work and resolved(work())
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A call that an executor has; with a ``job`` if that is one of threads."""
+
+    until: float  # it must have begun
+    job: Job | None
+    refuse: Callable[[], object]
+    refused: bool = False
 
 
 class Later:
@@ -56,18 +90,28 @@ class Methods:
         self._make_executor = make_executor or _threads
         self._executor: Executor | None = None
         self._flavors: Executor | None = None
-        self._pending: set[Any] = set()  # a loop alone does not keep its tasks alive
+        # A loop alone does not keep its tasks alive.
+        self._pending: dict[Any, Waiting | None] = {}
+        self.bytes = 0
+        """of the calls that wait"""
 
-    def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
-        """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread."""
+    def start(self, invocation: Invocation, done: Done, server: Any) -> bytes | Later | None:
+        """Its reply, or ``LATER``: then ``done(reply)`` is called in the loop's thread.
+
+        ``server`` has the limits: a call over ``max_calls``, or one that has not begun after
+        ``start_timeout``, is answered SYSTEM_ERR, over a connection, and else not at all.
+        """
         try:
+            waits = invocation.blocking or invocation.asynchronous
+            if waits and len(self._pending) >= server.max_calls:
+                return _refusal(invocation, server, "max_calls")
             if invocation.blocking:
-                return self._submit(invocation, done)
+                return self._submit(invocation, done, server)
             result = invocation.run()
             if invocation.asynchronous:
                 return self._when_done(self._loop.create_task(result), invocation, done)
             if isinstance(result, InChild):
-                return self._submit(invocation, done, result)
+                return self._submit(invocation, done, server, result)
             if inspect.isawaitable(result):
                 from rpcserver.servers.background import waited
 
@@ -84,6 +128,16 @@ class Methods:
             )
         return invocation.reply(result, now)
 
+    def refuse_late(self, now: float) -> None:
+        """Answer the calls that should have begun before ``now`` (``time.monotonic``)."""
+        for future, waiting in list(self._pending.items()):
+            if waiting is None or waiting.refused or now < waiting.until:
+                continue
+            # The future of a job stays, to be counted for as long as the executor has it.
+            if waiting.job.take() if waiting.job else future.cancel():
+                waiting.refused = True
+                waiting.refuse()
+
     def close(self) -> None:
         """Start nothing more; what can be cancelled is, and what runs is not waited for."""
         for future in list(self._pending):
@@ -92,32 +146,49 @@ class Methods:
             if executor is not None:
                 executor.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, invocation: Invocation, done: Done, work: InChild | None = None) -> Later:
+    def _submit(
+        self, invocation: Invocation, done: Done, server: Any, work: InChild | None = None
+    ) -> Later:
+        job = Job(work.run if work else invocation.run)
         try:
-            future = self._pass_on(invocation, work)
+            future, threads = self._pass_on(invocation, job, work)
         except BrokenExecutor as error:  # a process of it died; the next ones are new
             logger.error("the executor is replaced: %s", error)
             self._executor = None
-            future = self._pass_on(invocation, work)
-        return self._when_done(future, invocation, done)
+            future, threads = self._pass_on(invocation, job, work)
 
-    def _pass_on(self, invocation: Invocation, work: InChild | None) -> Any:
+        def refuse() -> None:
+            done(_refusal(invocation, server, "start_timeout"))
+
+        until = invocation.begun + server.start_timeout
+        waiting = Waiting(until, job if threads else None, refuse)
+        return self._when_done(future, invocation, done, waiting)
+
+    def _pass_on(self, invocation: Invocation, job: Job, work: InChild | None) -> tuple[Any, bool]:
+        """What comes out in the end, and whether a thread of this process does it."""
         if isinstance(invocation, FlavorsOwn):
             if self._flavors is None:
                 self._flavors = ThreadPoolExecutor(MAX_FLAVORS_WORKERS, "rpcserver-flavor")
-            return self._flavors.submit(invocation.run)
+            return self._flavors.submit(job.run), True
         if self._executor is None:
             self._executor = self._make_executor()
         if isinstance(self._executor, ThreadPoolExecutor):
-            return self._executor.submit(_run, work.run if work else invocation.run)
+            return self._executor.submit(job.run), True
         if work is not None:
-            return self._executor.submit(_run, work.run)
+            return self._executor.submit(_run, work.run), False
         origin = origin_of(invocation.service)
-        return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation))
+        return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation)), False
 
-    def _when_done(self, future: Any, invocation: Invocation, done: Done) -> Later:
+    def _when_done(
+        self, future: Any, invocation: Invocation, done: Done, waiting: Waiting | None = None
+    ) -> Later:
+        size = invocation.size
+
         def finished(future: Any) -> None:
-            self._pending.discard(future)
+            self._pending.pop(future, None)
+            self.bytes -= size
+            if waiting is not None and waiting.refused:
+                return
             try:
                 reply = invocation.reply(future.result(), time.monotonic())
             except BaseException as error:  # noqa: BLE001  a cancelled one is answered, too
@@ -130,9 +201,19 @@ class Methods:
             except RuntimeError:
                 pass  # the loop has ended without it
 
-        self._pending.add(future)
+        self._pending[future] = waiting
+        self.bytes += size
         future.add_done_callback(pass_back)
         return LATER
+
+
+def _refusal(invocation: Invocation, server: Any, limit: str) -> bytes | None:
+    """What is answered to a call that is not begun because of ``limit``."""
+    text = f"{invocation.name} was not begun: too many calls wait for their methods"
+    server.turned_away(limit, server.server_address, text)
+    # Who sent a datagram sends it again, and there may be room then. A flavor knows no silence.
+    silent = server.socket_type == socket.SOCK_DGRAM and not isinstance(invocation, FlavorsOwn)
+    return invocation.fail(NoReply() if silent else SystemErr(), time.monotonic())
 
 
 def _run(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -23,6 +23,7 @@ from rpcserver.servers.blocking import (
 )
 from rpcserver.servers.executor import Later, Methods
 from rpcserver.servers.handlers import Datagram
+from rpcserver.servers.held import relieve
 from rpcserver.servers.loop import POLL, TURN, EventLoop, Loop
 from rpcserver.servers.multiplexed import MultiplexedStream
 
@@ -33,7 +34,12 @@ class MultiplexingMixIn(RpcServer):
     Class variables: ``executor``, what makes the ``concurrent.futures.Executor`` for methods
     marked as blocking (default: threads); ``max_in_flight`` (calls of a connection, or of all
     datagrams, that may wait for their methods) and ``max_queued`` (bytes of replies that a
-    connection has not taken): at either, nothing more is read until it is less.
+    connection has not taken): at either, nothing more is read until it is less. ``max_calls``
+    (calls of all that may wait for their methods) and ``start_timeout`` (seconds until one has
+    begun): over either, a call is answered SYSTEM_ERR, and a datagram is not answered.
+    ``max_calls_bytes`` (bytes of those calls): at that, each connection has one call at a time.
+    ``max_held`` (bytes that all connections have of calls that are not whole and of replies that
+    are not taken): over it, connections of the host that has the most are closed.
     """
 
     methods: Methods
@@ -46,12 +52,21 @@ class MultiplexingMixIn(RpcServer):
     """what one client may have waiting in front of the others' calls"""
     max_queued = 1 << 20
     """a window of a fast network; beyond, the client is what is slow"""
+    max_calls = 4096
+    """of a tenth of a second each, 32 threads are through with them before clients give up"""
+    max_calls_bytes = 64 << 20
+    """sixteen of the largest"""
+    max_held = 256 << 20
+    """sixty-four of the largest on their way"""
+    start_timeout = 20.0
+    """a client gives up after 25 seconds, as a rule: what begins later is done for nobody"""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.streams: set[MultiplexedStream] = set()
         self._own_loop: Loop | None = None
         self._paused_until: float | None = None
         self._swept = 0.0
+        self._grown = 0
         self._stop = False
         self._stopped = threading.Event()
         self._stopped.set()
@@ -115,8 +130,10 @@ class MultiplexingMixIn(RpcServer):
             self.resume()
         if self.closing or now - self._swept >= POLL:
             self._swept = now
+            self._relieve()
             for stream in list(self.streams):
                 stream.check(now)
+            self.methods.refuse_late(now)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -140,9 +157,25 @@ class MultiplexingMixIn(RpcServer):
             self.resume()
 
         assert request.invocation is not None
-        reply = self.methods.start(request.invocation, done)
+        reply = self.methods.start(request.invocation, done, self)
         if not isinstance(reply, Later):
             done(reply)
+
+    def full_for(self, calls: int, queued: int) -> bool:
+        """Whether nothing more is read from a connection that has so many calls in flight, and
+        bytes of replies that it has not taken."""
+        many = calls >= self.max_in_flight or queued >= self.max_queued
+        return many or (calls > 0 and self.methods.bytes >= self.max_calls_bytes)
+
+    def grown(self, size: int) -> None:
+        """A connection has taken so many bytes, or has them to send."""
+        self._grown += size
+        if self._grown > self.max_held // 8:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        self._grown = 0
+        relieve(self)
 
     def pause(self, seconds: float) -> None:
         super().detach()

@@ -37,8 +37,7 @@ class MultiplexedStream(Stream):
         self._out = Outgoing(request, server.loop, self._go_on, self._broken)
         self._in_flight = 0
         self._reading = True
-        self._at_end = False  # nothing more is read
-        self._closed = False
+        self._at_end = self._closed = False  # nothing more is read; nor done
         self._exchange: Any = self._new_exchange(server.engine.plain)
         server.loop.add_reader(request, self._exchange or self._readable)
         server.urgent.add(self)
@@ -47,8 +46,8 @@ class MultiplexedStream(Stream):
         """What does all that a plain event of a bare socket needs."""
         if Exchange is None or type(self.request) is not socket.socket:
             return None
-        number, scratch = self.request.fileno(), self.server.scratch
-        return Exchange(plain, number, scratch, self.about, self._readable)
+        number = self.request.fileno()
+        return Exchange(plain, number, self.server.scratch, self.about, self._readable)
 
     def check(self, now: float) -> None:
         """Close the connection if it is at the end of its time, or busy when the server closes."""
@@ -72,6 +71,7 @@ class MultiplexedStream(Stream):
             return
         self._closed = True
         self._exchange = None  # which holds this
+        self._out.drop()
         server = self.server
         server.streams.discard(self)
         server.urgent.remove(self)
@@ -124,6 +124,7 @@ class MultiplexedStream(Stream):
             if count:
                 reader.filled(count)
                 self._answer(ran)
+                server.grown(count + self._out.queued)
             else:
                 reader.keep()
                 self._end()
@@ -205,7 +206,7 @@ class MultiplexedStream(Stream):
         return None
 
     def _run(self, invocation: Invocation) -> None:
-        reply = self.server.methods.start(invocation, self._done)
+        reply = self.server.methods.start(invocation, self._done, self.server)
         if isinstance(reply, Later):
             self._in_flight += 1
         elif reply is not None:
@@ -236,8 +237,7 @@ class MultiplexedStream(Stream):
 
     @property
     def _full(self) -> bool:
-        many = self._in_flight >= self.server.max_in_flight
-        return bool(many or self._out.queued >= self.server.max_queued)
+        return bool(self.server.full_for(self._in_flight, self._out.queued))
 
     @property
     def _awaits_replies(self) -> bool:

@@ -59,6 +59,12 @@ class Outgoing:
         """Whether something waits for the peer."""
         return bool(self._parts)
 
+    def drop(self) -> None:
+        """Give back the memory of what is not sent."""
+        self._batch, self._size = [], 0
+        self._parts.clear()
+        self.queued = 0
+
     def put(self, data: bytes | list[bytes]) -> None:
         """Have ``data``, or parts of it, sent: with ``flush``, or when there is a batch."""
         if isinstance(data, list):

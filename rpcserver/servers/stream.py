@@ -87,6 +87,11 @@ class Stream:
         """Whether no call has begun to arrive that is not whole."""
         return self._reader.between_records
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that a call takes that is not whole."""
+        return self._reader.held
+
     def read(self) -> Iterable[bytes] | None:
         """The records that are whole now, or ``None`` at the end of the stream.
 
@@ -163,7 +168,9 @@ class Stream:
             self.server.limit_reached(error.limit, self.peer, f"{error}; closed")
 
     def closed(self) -> None:
-        """Call what wants to know that the connection is gone."""
+        """Give back the memory of what is not whole, and call what wants to know that the
+        connection is gone."""
+        self._reader = RecordReader(0, 0)  # this itself may be there for longer
         for hook in self.connection.closed():
             try:
                 hook()
