@@ -77,6 +77,6 @@ def build(directory: Path) -> Path:
     need("gcc", "gcc")
     library = directory / "shim.so"
     source = Path(__file__).with_name("shim.c")
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"]
+    command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-o", str(library), str(source), "-ldl"]
     subprocess.run(command, check=True)
     return library
