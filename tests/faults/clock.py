@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import rpcserver
 from rpcserver import aio
@@ -75,8 +76,10 @@ def main() -> None:
     with rpcserver.Portmapper(["tcp://127.0.0.1:0"], probe=0.05) as portmap:
         (rpcbind,) = portmap.start().endpoints
         listen = ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]
-        settings = {"rpcbind": rpcbind, "heartbeat": 0.05, "short_credentials": 9}
-        with rpcserver.serve(Facts(), listen=listen, idle_timeout=IDLE, **settings) as server:
+        settings: dict[str, Any] = {"heartbeat": 0.05, "short_credentials": 9}
+        with rpcserver.serve(
+            Facts(), listen=listen, rpcbind=rpcbind, idle_timeout=IDLE, **settings
+        ) as server:
             server.start()
             for url in server.endpoints:
                 clients = [

@@ -7,9 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 import rpcserver
@@ -22,6 +20,7 @@ from rpcserver.rpcbind.table import Registration
 from tests.cli.command import ROOT, environment, running
 from tests.faults.caller import STEPS
 from tests.faults.impatient import impatient
+from tests.peers.proc import children, family, held
 from tests.peers.process import Process, until
 from tests.servers.facts import FACTS_V3, FactsClient
 
@@ -30,13 +29,6 @@ TCP, UDP = "tcp://127.0.0.1:0", "udp://127.0.0.1:0"
 
 
 # --- clients ----------------------------------------------------------------------------------
-
-
-def held(pid: int) -> tuple[int, int, int]:
-    """What a server has open: files, threads, children."""
-    process = psutil.Process(pid)
-    children = [each for each in process.children() if each.status() != psutil.STATUS_ZOMBIE]
-    return process.num_fds(), process.num_threads(), len(children)
 
 
 @pytest.mark.parametrize("kind", ["sync", "threads", "forks", "select", "asyncio"])
@@ -49,7 +41,9 @@ def test_clients(tmp_path: Path, kind: str) -> None:
         with rpcserver.connect(FactsClient, url) as client:  # what is loaded once, is
             (tmp_path / "go-on").touch()
             client.call(FACTS_V3.SLOW, str(tmp_path / "go-on"))
-        before: tuple[int, ...] = until("it is quiet", lambda: quiet(server.process.pid))
+        pid = server.process.pid
+        until("nobody is connected", lambda: not children(pid))
+        before = held(pid)
         for number, step in enumerate(STEPS):
             path = tmp_path / f"slow{number}"
             argv = [sys.executable, "-m", "tests.faults.caller", place, step, str(path)]
@@ -59,24 +53,9 @@ def test_clients(tmp_path: Path, kind: str) -> None:
             path.touch()
             with rpcserver.connect(FactsClient, url, timeout=10) as client:
                 assert client.call(FACTS_V3.ECHO, step) == step
-            until(
-                f"nothing is left of what was killed {step}",
-                lambda: all(
-                    now <= then for now, then in zip(held(server.process.pid), before, strict=True)
-                ),
-            )
+            until(f"nothing is left of {step}", lambda: held(pid).no_more_than(before))
         assert server.process.stop() == 0
         assert "Traceback" not in server.process.stderr()
-
-
-def quiet(pid: int) -> tuple[int, int, int] | None:
-    """What is held when nobody is connected."""
-    process = psutil.Process(pid)
-    return None if any(each.status == "ESTABLISHED" for each in connections(process)) else held(pid)
-
-
-def connections(process: psutil.Process) -> list[Any]:
-    return list(getattr(process, "net_connections", process.connections)(kind="tcp"))
 
 
 # --- servers ----------------------------------------------------------------------------------
@@ -115,8 +94,7 @@ def test_servers(tmp_path: Path, kind: str) -> None:
             for each in patient
         ]
         until("the method", Path(f"{path}.begun").exists)
-        killed = [server.process.pid, *(each.pid for each in children(server.process.pid))]
-        for pid in killed:
+        for pid in family(server.process.pid):
             os.kill(pid, signal.SIGKILL)
         impatient_one.join(10)
         assert isinstance(lost[0], NotReached)
@@ -138,10 +116,6 @@ def using_resend(client: FactsClient) -> FactsClient:
     return using(client, resend=True)
 
 
-def children(pid: int) -> list[psutil.Process]:
-    return list(psutil.Process(pid).children())
-
-
 @pytest.mark.parametrize("url", [TCP, UDP])
 def test_a_worker(tmp_path: Path, url: str) -> None:
     """Another one takes over; who was served by the one that is gone calls again, or is told."""
@@ -153,7 +127,7 @@ def test_a_worker(tmp_path: Path, url: str) -> None:
         first, lost = in_background(lambda: plain.call(FACTS_V3.SLOW, str(path)))
         until("the method", Path(f"{path}.begun").exists)
         second, answered = in_background(lambda: patient.call(FACTS_V3.SLOW, str(path)))
-        workers = {each.pid for each in children(server.process.pid)}
+        workers = children(server.process.pid)
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
         path.touch()
