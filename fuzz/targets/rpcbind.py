@@ -21,7 +21,7 @@ from tests.rpcbind.memory import ALICE, FAR_UDP, ROOT, STRANGER, TCP, TCP6, UDP
 PEERS = (ROOT, ALICE, TCP, UDP, TCP6, STRANGER, FAR_UDP)
 LIMIT = 12
 DUMP = 4
-LARGEST_FAR = 600
+LARGEST_FAR = 300
 """bytes that a datagram from elsewhere may bring back: what is passed on, and its question"""
 OWN = Registration(RPCBPROG, 4, "tcp", "127.0.0.1.0.111", "superuser")
 
@@ -85,4 +85,6 @@ def asked_seeds() -> Iterator[bytes]:
             for who in range(len(PEERS)):
                 message = call(RPCBPROG, vers, proc, known.get(proc, b""))
                 yield join([*sets, (who, message)])
-    yield join([(0, call(RPCBPROG, 2, 1, words(n, 1, 17, 5))) for n in range(20)])
+    many = [(0, call(RPCBPROG, 2, 1, words(n, 1, 17, 5))) for n in range(20)]
+    yield join(many)
+    yield join([*many, *((6, call(RPCBPROG, vers, DUMP)) for vers in (2, 3, 4))])

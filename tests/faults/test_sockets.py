@@ -1,7 +1,6 @@
 """Each kind of server and of client, while its sockets split, drop, reset, and refuse: every call
 is answered, and rightly, and nothing is left of the trouble afterwards."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,9 +15,10 @@ from rpcserver import using
 from tests.cli.command import ROOT, Running, environment, running
 from tests.faults.impatient import impatient
 from tests.faults.shim import KINDS, Faults
+from tests.peers.soak import SECONDS
 from tests.servers.facts import FACTS_V3, FactsClient
 
-TIMES = 2 if float(os.environ.get("RPCSERVER_SOAK", "3")) < 30 else 20
+TIMES = min(20, 2 + int(SECONDS / 60))
 """how often each fault is to come over each transport"""
 
 ONE_IN = {"drop": 4, "reset": 9, "EMFILE": 2, "ENOBUFS": 6, "EAGAIN": 4}
