@@ -5,12 +5,14 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= 1
 SANITIZE_SECONDS ?= 60
+SOAK_SECONDS ?= 1800
 BENCH_ROUNDS ?= 5
 BENCH_ARGS ?=
 GSS ?=
 
-.PHONY: help demo test check pytest gen fuzz sanitize bench docs clean
+.PHONY: help demo test check pytest gen fuzz soak sanitize bench docs clean
 
 help:
 	@echo "make demo    generate, serve, register, find and call: the whole story, printed"
@@ -20,7 +22,10 @@ help:
 	@echo "             libkrb5-dev and gcc)"
 	@echo "make gen     compile every .x file of the project"
 	@echo "make fuzz    mutated .x files for the compiler, then random types, values and bytes"
-	@echo "             for both codecs, then calls (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
+	@echo "             for both codecs, then calls; then whatever bytes from outside may reach,"
+	@echo "             under atheris, FUZZ_JOBS=$(FUZZ_JOBS) at once (FUZZ_SECONDS=$(FUZZ_SECONDS) each)"
+	@echo "make soak    servers of all kinds, called and ill-treated, and what is left of it"
+	@echo "             (SOAK_SECONDS=$(SOAK_SECONDS))"
 	@echo "make sanitize  the native code under AddressSanitizer, UBSan and a debug Python"
 	@echo "             (SANITIZE_SECONDS=$(SANITIZE_SECONDS) for each fuzz target)"
 	@echo "make bench   everything measured against its peers (BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_ARGS=...)"
@@ -50,6 +55,10 @@ fuzz: $(VENV)/.installed
 	$(BIN)/python -m fuzz.compiler --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m fuzz.codec --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m fuzz.calls --seconds $(FUZZ_SECONDS)
+	PYTHON=$(PYTHON) FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) .ci/fuzz
+
+soak: $(VENV)/.tools
+	RPCSERVER_SOAK=$(SOAK_SECONDS) $(BIN)/python -m pytest -s tests/soak
 
 sanitize:
 	PYTHON=$(PYTHON) SANITIZE_SECONDS=$(SANITIZE_SECONDS) .ci/sanitize

@@ -7,6 +7,9 @@ or 80 + auth_stat.
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +28,8 @@ VERBS = {
     "ping": "Call procedure 0 of a program.",
     "dump": "Take an encoded value apart.",
 }
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Verbs(click.Group):
@@ -50,6 +55,12 @@ class Verbs(click.Group):
             shown = str(error) if isinstance(error, errors.IdlError) else f"Error: {error}"
             click.echo(shown, err=True)
             ctx.exit(exit_status(error))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left
+            click.echo(f"Error: cannot write the output: {error.strerror}", err=True)
+            ctx.exit(1)
 
 
 def exit_status(error: errors.RpcServerError) -> int:

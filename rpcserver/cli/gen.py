@@ -83,9 +83,15 @@ def _print_or_create(text: str, output: str | None) -> None:
     if output is None or output == "-":
         click.echo(text, nl=False)
         return
+    path = Path(output)
     try:
-        with Path(output).open("x", encoding="utf-8") as file:
-            file.write(text)
+        with path.open("x", encoding="utf-8") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                path.unlink()  # a part of it would be in the way of the next try
+                raise
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     click.echo(f"wrote {output}")

@@ -20,17 +20,12 @@ from rpcserver.servers.portmap import Portmapper
 from tests.cli.command import Running, running
 from tests.peers import wire
 from tests.peers.cc import CalcC
+from tests.peers.proc import children as workers_of
 from tests.peers.process import until
+from tests.peers.soak import SECONDS
 from tests.servers.facts import FACTS_V3, PROG, FactsClient
 
-SECONDS = float(os.environ.get("RPCSERVER_SOAK", "3"))
-"""of load; half a minute when it is looked at closely"""
-
 SERVICES = ("tests.servers.facts:Facts", "examples.calc:CalcV2", "examples.calc:CalcV1")
-
-
-def workers_of(pid: int) -> set[int]:
-    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
 @contextmanager
