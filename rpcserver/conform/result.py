@@ -1,0 +1,124 @@
+"""What came back for a probe, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rpcserver.conform.answers import CLOSED, DEAF, SILENCE, STARTTLS, answer_in
+from rpcserver.conform.line import Line
+from rpcserver.conform.probe import Case, Probe
+
+UNSERVED = "afterwards nobody is served"
+
+_LABELS = 8
+"""How many are shown"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """``came``: all that came back; ``wrong``: that of it which must not come, and for what;
+    ``wanted``: what may come."""
+
+    probe: Probe
+    wanted: str
+    came: str
+    wrong: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for ``json.dumps``."""
+        return {
+            "probe": self.probe.name,
+            "section": self.probe.section,
+            "sends": self.probe.about,
+            "wanted": self.wanted,
+            "came": self.came,
+            "wrong": self.wrong,
+            "passed": self.passed,
+        }
+
+
+@dataclass
+class Exchange:
+    """A case, the line that it went over, and whether that was of use afterwards."""
+
+    case: Case
+    line: Line
+    of_use: bool
+    strays: list[bytes]
+
+    @property
+    def awaited(self) -> set[int]:
+        """The xids that an answer must come for, or the end of the connection."""
+        return {
+            xid
+            for xid, answers in self.case.wanted.items()
+            if xid is not None and SILENCE not in answers
+        }
+
+    def outcomes(self, vers: int) -> Iterator[tuple[str, bool]]:
+        """What came for each message, and whether it may."""
+        case, line = self.case, self.line
+        for xid, answers in case.wanted.items():
+            replies = self.strays if xid is None else line.replies.get(xid, [])
+            kinds = [answer_in(reply, vers, case.results) for reply in replies]
+            came = " and ".join(kinds) or self._nothing()
+            if kinds and line.tls and came != STARTTLS:
+                came += f" after {STARTTLS}"
+            if kinds and not self.of_use:
+                came += f", then {self._nothing()}"
+            yield came, came in answers
+        if None not in case.wanted:
+            for stray in self.strays:
+                yield f"a reply to no call: {answer_in(stray, vers)}", False
+
+    def _nothing(self) -> str:
+        if self.of_use:
+            return SILENCE
+        return CLOSED if self.line.closed else DEAF
+
+
+def result(
+    probe: Probe, wanted: str, exchanges: Iterable[Exchange], vers: int, served: bool
+) -> Result:
+    """The exchanges of a probe in words; ``served``: whether others were, afterwards."""
+    came: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
+    for each in exchanges:
+        for outcome, good in each.outcomes(vers):
+            came.setdefault(outcome, []).append(each.case.label)
+            if not good:
+                wrong.setdefault(outcome, []).append(each.case.label)
+    if not served:
+        came.setdefault(UNSERVED, [])
+        wrong.setdefault(UNSERVED, [])
+    return Result(probe, wanted, _in_words(came, len(came) > 1), _in_words(wrong, len(came) > 1))
+
+
+def _in_words(outcomes: dict[str, list[str]], with_labels: bool) -> str:
+    texts = []
+    for outcome, labels in outcomes.items():
+        shown = ", ".join(_ranges(labels)) if with_labels else ""
+        texts.append(f"{outcome} ({shown})" if shown else outcome)
+    return "; ".join(texts)
+
+
+def _ranges(labels: list[str]) -> Iterator[str]:
+    """The labels, those of consecutive numbers as first-last; not too many."""
+    ranges: list[list[str]] = []
+    for label in dict.fromkeys(labels):
+        last = ranges[-1][-1] if ranges else ""
+        if label.isdecimal() and last.isdecimal() and int(label) == int(last) + 1:
+            ranges[-1].append(label)
+        elif label:
+            ranges.append([label])
+    shown = [each[0] if len(each) == 1 else f"{each[0]}-{each[-1]}" for each in ranges]
+    yield from shown[:_LABELS]
+    if len(shown) > _LABELS:
+        yield f"and {len(shown) - _LABELS} more"
