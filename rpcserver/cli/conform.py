@@ -99,9 +99,11 @@ def _print_table(results: Sequence[Result]) -> None:
     passed = sum(each.passed for each in results)
     for each in results:
         verdict = Text("passed", "green") if each.passed else Text("FAILED", "bold red")
-        came, wanted = (each.came, "") if each.passed else (each.wrong, each.wanted)
+        came, wanted = each.came, ""
+        if not each.passed:
+            came, wanted = each.wrong, each.wanted
         # Text, since what a server sends is not markup.
-        table.add_row(verdict, each.probe.name, each.probe.section, Text(came), wanted)
+        table.add_row(verdict, each.probe.name, each.probe.section, Text(str(came)), wanted)
     console = Console()
     if not console.is_terminal:
         console.width = 1000  # for a program that reads it, a line is a line

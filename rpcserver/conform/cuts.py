@@ -54,7 +54,7 @@ def arguments_cut(subject: Subject) -> Iterator[Case]:
     """Good arguments that end at each byte before their end."""
     for size in range(len(subject.arguments)):
         message = subject.call(subject.arguments[:size], proc=subject.proc)
-        yield case(message, GARBAGE_ARGS, label=size)
+        yield case(message, GARBAGE_ARGS, label=size, results=True)
 
 
 @TABLE.probe("RFC 5531 9", arguments=True)

@@ -16,15 +16,25 @@ _LABELS = 8
 """How many are shown"""
 
 
+class Outcomes(dict[str, list[str]]):
+    """What came, and for which cases; as a text, these are left out where all are meant."""
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{outcome} ({', '.join(_ranges(labels))})" if any(labels) else outcome
+            for outcome, labels in self.items()
+        )
+
+
 @dataclass(frozen=True)
 class Result:
-    """``came``: all that came back; ``wrong``: that of it which must not come, and for what;
-    ``wanted``: what may come."""
+    """``came``: all that came back; ``wrong``: that of it which must not come; ``wanted``: what
+    may come, in words."""
 
     probe: Probe
     wanted: str
-    came: str
-    wrong: str
+    came: Outcomes
+    wrong: Outcomes
 
     @property
     def passed(self) -> bool:
@@ -38,8 +48,8 @@ class Result:
             "section": self.probe.section,
             "sends": self.probe.about,
             "wanted": self.wanted,
-            "came": self.came,
-            "wrong": self.wrong,
+            "came": str(self.came),
+            "wrong": str(self.wrong),
             "passed": self.passed,
         }
 
@@ -88,25 +98,17 @@ def result(
     probe: Probe, wanted: str, exchanges: Iterable[Exchange], vers: int, served: bool
 ) -> Result:
     """The exchanges of a probe in words; ``served``: whether others were, afterwards."""
-    came: dict[str, list[str]] = {}
-    wrong: dict[str, list[str]] = {}
+    came, wrong = Outcomes(), Outcomes()
     for each in exchanges:
         for outcome, good in each.outcomes(vers):
             came.setdefault(outcome, []).append(each.case.label)
             if not good:
                 wrong.setdefault(outcome, []).append(each.case.label)
     if not served:
-        came.setdefault(UNSERVED, [])
-        wrong.setdefault(UNSERVED, [])
-    return Result(probe, wanted, _in_words(came, len(came) > 1), _in_words(wrong, len(came) > 1))
-
-
-def _in_words(outcomes: dict[str, list[str]], with_labels: bool) -> str:
-    texts = []
-    for outcome, labels in outcomes.items():
-        shown = ", ".join(_ranges(labels)) if with_labels else ""
-        texts.append(f"{outcome} ({shown})" if shown else outcome)
-    return "; ".join(texts)
+        came[UNSERVED] = wrong[UNSERVED] = []
+    if len(came) == 1:
+        came, wrong = Outcomes.fromkeys(came, []), Outcomes.fromkeys(wrong, [])
+    return Result(probe, wanted, came, wrong)
 
 
 def _ranges(labels: list[str]) -> Iterator[str]:
