@@ -19,7 +19,7 @@ TIMEOUT = 2.0
 """Seconds for an answer to come"""
 
 SETTLE = 0.1
-"""Seconds for an answer that should not come, or comes after a later one"""
+"""Seconds for an answer that should not come"""
 
 
 def probes_for(stream: bool, arguments: bool) -> list[Probe]:
@@ -105,7 +105,9 @@ class _Run:
         else:
             if case.tls:
                 self._start_tls(line, case)
-            exchange.of_use = self._is_of_use(line, exchange.awaited)
+            exchange.of_use = self._is_answered(line, exchange.awaited) or self._is_of_use(
+                line, exchange.awaited
+            )
         exchange.strays, line.strays = line.strays, []
         if case.ends or not exchange.of_use:
             self._hang_up()
@@ -120,24 +122,28 @@ class _Run:
         if any(answer_in(each, 0) == STARTTLS for each in line.replies.get(xid, [])):
             line.start_tls()
 
+    def _is_answered(self, line: Line, awaited: set[int]) -> bool:
+        """Whether datagrams have their answers, and nothing more is to be known: there is no
+        connection that could be of no use."""
+        if self._place.stream or not awaited:
+            return False
+        deadline = time.monotonic() + self._settle
+        while not line.closed and not awaited <= line.replies.keys() and (left := _until(deadline)):
+            line.receive(left)
+        return awaited <= line.replies.keys()
+
     def _is_of_use(self, line: Line, awaited: set[int]) -> bool:
-        """Whether the NULL call is answered; what else is awaited may come a little later."""
+        """Whether the NULL call is answered; what else is awaited may come after that."""
         call = self._subject.call()
         xid = xid_of(call)
         assert xid is not None
         line.known.add(xid)
         line.send((call,))
         deadline = time.monotonic() + self._timeout
-        answered = False
-        while not line.closed and (left := _until(deadline)):
-            if not answered and xid in line.replies:
-                answered = True
-                deadline = min(deadline, time.monotonic() + self._settle)
-                continue
-            if answered and awaited <= line.replies.keys():
-                break
+        wanted = awaited | {xid}
+        while not line.closed and not wanted <= line.replies.keys() and (left := _until(deadline)):
             line.receive(left)
-        return answered
+        return xid in line.replies
 
     def _was_silent(self, exchange: Exchange) -> bool:
         return any(SILENCE in answers for answers in exchange.case.wanted.values())
