@@ -104,10 +104,10 @@ def result(
             came.setdefault(outcome, []).append(each.case.label)
             if not good:
                 wrong.setdefault(outcome, []).append(each.case.label)
-    if not served:
-        came[UNSERVED] = wrong[UNSERVED] = []
     if len(came) == 1:
         came, wrong = Outcomes.fromkeys(came, []), Outcomes.fromkeys(wrong, [])
+    if not served:
+        came[UNSERVED] = wrong[UNSERVED] = []
     return Result(probe, wanted, came, wrong)
 
 

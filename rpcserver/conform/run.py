@@ -12,7 +12,7 @@ from rpcserver.conform.line import Line
 from rpcserver.conform.probe import ANY, DATAGRAM, STREAM, Case, Probe, Subject, xid_of
 from rpcserver.conform.result import Exchange, Result, result
 from rpcserver.conform.table import PROBES
-from rpcserver.errors import CallError, UsageError
+from rpcserver.errors import CallError, NotReached, UsageError
 from rpcserver.rpcbind.netid import Endpoint
 
 TIMEOUT = 2.0
@@ -70,10 +70,14 @@ class _Run:
 
     def result(self, probe: Probe) -> Result:
         """Run a probe, and see whether others are served afterwards."""
+        exchanges = []
         try:
-            exchanges = [self._exchange(each) for each in probe.cases(self._subject)]
+            for each in probe.cases(self._subject):
+                exchanges.append(self._exchange(each))
             if self._line is not None and any(self._was_silent(each) for each in exchanges):
                 self._wait(self._line, self._settle)
+        except NotReached:
+            pass  # so that nobody will be served afterwards, either
         finally:
             self._hang_up()
         wanted = probe.wanted(self._subject)
