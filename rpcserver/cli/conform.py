@@ -11,20 +11,11 @@ from rpcserver.cli.options import program, rpcbind_option
 from rpcserver.conform import TIMEOUT, Result, run
 
 
-class HexBytes(click.ParamType):
-    """Bytes in hexadecimal."""
-
-    name = "hex"
-
-    def convert(
-        self, value: bytes | str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> bytes:
-        if isinstance(value, bytes):
-            return value
-        try:
-            return bytes.fromhex(value)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+def _bytes(ctx: click.Context, param: click.Parameter, value: str) -> bytes:
+    try:
+        return bytes.fromhex(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
 
 
 @click.command()
@@ -39,8 +30,8 @@ class HexBytes(click.ParamType):
 )
 @click.option(
     "--arguments",
-    type=HexBytes(),
-    default=b"",
+    default="",
+    callback=_bytes,
     metavar="HEX",
     help="Its arguments, encoded, which are known to be good.",
 )

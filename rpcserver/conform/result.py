@@ -25,6 +25,10 @@ class Outcomes(dict[str, list[str]]):
             for outcome, labels in self.items()
         )
 
+    def bare(self) -> Outcomes:
+        """The same without the cases."""
+        return Outcomes({outcome: [] for outcome in self})
+
 
 @dataclass(frozen=True)
 class Result:
@@ -105,7 +109,7 @@ def result(
             if not good:
                 wrong.setdefault(outcome, []).append(each.case.label)
     if len(came) == 1:
-        came, wrong = Outcomes.fromkeys(came, []), Outcomes.fromkeys(wrong, [])
+        came, wrong = came.bare(), wrong.bare()
     if not served:
         came[UNSERVED] = wrong[UNSERVED] = []
     return Result(probe, wanted, came, wrong)

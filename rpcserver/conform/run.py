@@ -124,6 +124,7 @@ class _Run:
         while not line.closed and xid not in line.replies and (left := _until(deadline)):
             line.receive(left)
         if any(answer_in(each, 0) == STARTTLS for each in line.replies.get(xid, [])):
+            self._wait(line, self._settle)  # for an answer in the clear
             line.start_tls()
 
     def _is_answered(self, line: Line, awaited: set[int]) -> bool:

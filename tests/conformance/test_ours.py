@@ -1,7 +1,7 @@
 """The probes, all of them, against our servers of every kind and over every transport."""
 
 import os
-from collections.abc import Container
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.servers.facts import PROG, Facts
 from tests.servers.test_every_kind import SERVERS
 
 SETTLE = 0.02  # a reply that should not come would be there: nothing is between us and the server
-ECHO = {"procedure": 1, "arguments": wire.opaque(b"probe")}
+ECHO: dict[str, Any] = {"procedure": 1, "arguments": wire.opaque(b"probe")}
 FORKED = ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "unix://{}/sock"]
 if "RPCSERVER_SOAK" in os.environ:  # a child for each call takes its time
     FORKED += ["tcp://[::1]:0", "udp://[::1]:0", "unixgram://{}/sock"]
@@ -47,7 +47,7 @@ def over(url: str) -> str:
     return STREAM if parse_url(url).stream else DATAGRAM
 
 
-def as_all_others(results: list[Result], over: str, but: Container[str] = ()) -> None:
+def as_all_others(results: list[Result], over: str, but: Collection[str] = ()) -> None:
     """To be right is not enough: what the RFC leaves open is to be the same everywhere."""
     came = {
         each.probe.name: str(each.came)
