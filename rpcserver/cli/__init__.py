@@ -26,6 +26,7 @@ VERBS = {
     "portmap": "Run the embedded rpcbind.",
     "info": "Show what is registered with an rpcbind.",
     "ping": "Call procedure 0 of a program.",
+    "conform": "Hold a server's answers against the RFCs.",
     "dump": "Take an encoded value apart.",
 }
 

@@ -11,24 +11,8 @@ from generated import nfs3_prot as nfs
 from generated.mount import Mountres3Default, Mountres3Mnt3Ok, Mountstat3, MountV3Client
 from rpcserver.protocols.rpc_msg import AuthFlavor
 from tests.interop.conftest import Connect
-from tests.peers.daemon import Registered, foreground
-from tests.peers.need import need, unavailable
+from tests.peers.ganesha import EXPORT, serving
 from tests.peers.netns import Namespace
-
-EXPORT = "/run/export"
-CONFIG = f"""
-NFS_CORE_PARAM {{
-    Protocols = 3; NFS_Port = 22049; MNT_Port = 22050; mount_path_pseudo = false;
-    Enable_NLM = false; Enable_RQUOTA = false;
-}}
-NFSv4 {{ Graceless = true; RecoveryBackend = fs; RecoveryRoot = "/run/recovery"; }}
-NFS_KRB5 {{ Active_krb5 = false; }}
-EXPORT {{
-    Export_Id = 1; Path = {EXPORT}; Pseudo = /export; FSAL {{ Name = VFS; }}
-    Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash;
-    SecType = none, sys; PrivilegedPort = false;
-}}
-"""
 
 UNCHANGED = nfs.Sattr3(
     nfs.SetMode3True(0o640),
@@ -44,16 +28,7 @@ NEW = nfs.Createhow3Unchecked(UNCHANGED, mode=nfs.Createmode3.GUARDED)
 @pytest.fixture
 def ganesha(namespace: Namespace, system_rpcbind: object, tmp_path: Path) -> Iterator[Namespace]:
     """A namespace where it serves the empty directory EXPORT."""
-    need("nfs-ganesha", "ganesha.nfsd")
-    if not any(Path("/usr/lib").glob("*/ganesha/libfsalvfs.so")):
-        unavailable("libfsalvfs.so not found: install the Debian package nfs-ganesha-vfs")
-    namespace.run("mkdir", EXPORT, "/run/recovery", check=True)
-    config = tmp_path / "ganesha.conf"
-    config.write_text(CONFIG)
-    argv: list[str | Path] = ["ganesha.nfsd", "-F", "-f", config]
-    argv += ["-L", tmp_path / "log", "-p", tmp_path / "pid"]
-    # MOUNT over TCP is the last that it registers.
-    with foreground(namespace, Registered(100005, 3, "tcp"), *argv):
+    with serving(namespace, tmp_path):
         yield namespace
 
 

@@ -12,8 +12,9 @@ from generated import nfs3_prot as nfs
 from generated.mount import MountV3Client
 from rpcserver.auth import GssClient
 from tests.interop.conftest import Connect
-from tests.interop.test_ganesha import CONFIG, EXPORT, NEW, mounted
+from tests.interop.test_ganesha import NEW, mounted
 from tests.peers.daemon import Registered, foreground
+from tests.peers.ganesha import CONFIG, EXPORT
 from tests.peers.need import need, unavailable
 from tests.peers.netns import Namespace
 from tests.peers.realm import Realm

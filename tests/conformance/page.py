@@ -1,0 +1,86 @@
+"""The tables of docs/conformance.md, made of the probes and the disagreements."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rpcserver.conform import PROBES, Probe, Subject
+from rpcserver.conform.probe import DATAGRAM, STREAM
+from tests.conformance import ours
+from tests.conformance.disagreements import DISAGREEMENTS, GANESHA, LIBTIRPC, RPCBIND, known
+from tests.peers import wire
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+PEERS = (LIBTIRPC, RPCBIND, GANESHA)
+
+_BEGIN, _END = "<!-- made by tests/conformance -->", "<!-- to here -->"
+_SUBJECT = Subject(0x20000401, 3, 1, wire.opaque(b"probe"))
+_OVER = {"stream": (STREAM,), "datagram": (DATAGRAM,), "any": (STREAM, DATAGRAM)}
+_NAMES = {STREAM: "streams", DATAGRAM: "datagrams"}
+
+
+def with_tables(page: str) -> str:
+    """The page with the tables as they should be."""
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n\n{tables()}\n\n{_END}{after}"
+
+
+def tables() -> str:
+    """What is between the two marks."""
+    probes = ["probe", "section", "what is sent", "what may come", "what comes from ours", *PEERS]
+    disagreements = ["server", "over", "probes", "what comes", "why"]
+    return "\n".join(
+        [
+            "## The probes",
+            "",
+            *_table(probes, map(_row, PROBES)),
+            "",
+            "## Where servers disagree",
+            "",
+            *_table(disagreements, _disagreements()),
+        ]
+    )
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _row(probe: Probe) -> list[str]:
+    overs = _OVER[probe.over]
+    wanted = "; ".join(_choices(probe))
+    came = {ours.came(each)[probe.name]: None for each in overs}
+    peers = [_peer(server, probe, overs) for server in PEERS]
+    return [f"`{probe.name}`", probe.section, probe.about, wanted, "; ".join(came), *peers]
+
+
+def _choices(probe: Probe) -> Iterator[str]:
+    """What may come; short where it is a choice of many."""
+    for each in probe.wanted(_SUBJECT).split("; "):
+        choice = each.split(" or ")
+        if len(choice) <= 3:
+            yield each
+        elif "SUCCESS" in choice:
+            yield f"SUCCESS, or one of {len(choice) - 1} refusals"
+        else:
+            yield f"one of {len(choice)} refusals"
+
+
+def _peer(server: str, probe: Probe, overs: tuple[str, ...]) -> str:
+    if probe.arguments and server != LIBTIRPC:
+        return ""
+    agrees = {over: probe.name not in known(server, over) for over in overs}
+    if all(agrees.values()):
+        return "yes"
+    if not any(agrees.values()):
+        return "**no**"
+    return ", ".join(f"{_NAMES[over]} **no**" for over, agreed in agrees.items() if not agreed)
+
+
+def _disagreements() -> Iterator[list[str]]:
+    for each in DISAGREEMENTS:
+        probes = ", ".join(f"`{name}`" for name in each.probes)
+        yield [each.server, _NAMES[each.over], probes, " or ".join(each.came), each.why]
