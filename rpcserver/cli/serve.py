@@ -90,6 +90,12 @@ SQUASHES = {"root": root_squash(), "all": all_squash()}
     " any whose key the keytab has: any.",
 )
 @click.option(
+    "--reply-cache/--no-reply-cache",
+    default=None,
+    help="Answer a call that comes again with the reply it had, and do not run it again. By"
+    " default: for datagrams.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -118,6 +124,7 @@ def serve(
     peer_credentials: bool,
     short_credentials: int | None,
     gss: str | None,
+    reply_cache: bool | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -142,6 +149,8 @@ def serve(
         settings["peer_credentials"] = True
     if short_credentials:
         settings["short_credentials"] = short_credentials
+    if reply_cache is not None:
+        settings["reply_cache"] = reply_cache
     settings |= {name: value for name, value in tls.items() if value is not None}
     if gss is not None:
         settings["gss"] = True if gss == "any" else gss

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Call
-from rpcserver.rpc.dispatch import FlavorsOwn, Invocation
+from rpcserver.rpc.invocation import FlavorsOwn, Invocation
+from rpcserver.rpc.once import Duplicate
 from rpcserver.rpc.version import Service
 from rpcserver.servers.child import InChild
 from rpcserver.servers.loop import EventLoop
 from rpcserver.servers.methods import resolved
 from rpcserver.servers.origin import load_service, origin_of
+from rpcserver.servers.waiting import Waiting
 
 logger = logging.getLogger("rpcserver")
 
@@ -56,6 +58,7 @@ class Methods:
         self._make_executor = make_executor or _threads
         self._executor: Executor | None = None
         self._flavors: Executor | None = None
+        self._waiting: Waiting | None = None
         self._pending: set[Any] = set()  # a loop alone does not keep its tasks alive
 
     def start(self, invocation: Invocation, done: Done) -> bytes | Later | None:
@@ -102,6 +105,10 @@ class Methods:
         return self._when_done(future, invocation, done)
 
     def _pass_on(self, invocation: Invocation, work: InChild | None) -> Any:
+        if isinstance(invocation, Duplicate):
+            if self._waiting is None:
+                self._waiting = Waiting()
+            return self._waiting.submit(invocation)
         if isinstance(invocation, FlavorsOwn):
             if self._flavors is None:
                 self._flavors = ThreadPoolExecutor(MAX_FLAVORS_WORKERS, "rpcserver-flavor")

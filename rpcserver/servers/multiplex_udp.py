@@ -36,7 +36,7 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
         base = MultiplexingUDPServer
         if _Datagrams and all(getattr(type(self), hook) is getattr(base, hook) for hook in _HOOKS):
             number, size = self.socket.fileno(), self.max_packet_size
-            self._datagrams = _Datagrams(self.engine.plain, number, size, self._about)
+            self._datagrams = _Datagrams(self.plain_calls(), number, size, self._about)
 
     def _about(self, address: Any, ancillary: sockets.Ancillary) -> About:
         return About(self.peer_of(Datagram(b"", ancillary), address), None, self.time_limit)
