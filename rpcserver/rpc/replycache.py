@@ -179,8 +179,7 @@ class ReplyCache:
         place = bucket * _WAYS + way
         since, position, length, owner, state = self._details(place)
         if state == _RUNNING:
-            lost = owner != os.getpid() and not self._is_alive(owner)
-            return (Known.LOST if lost else Known.RUNNING), place
+            return (Known.LOST if self._has_ended(owner) else Known.RUNNING), place
         if now - since > self.max_age:
             return None, place
         if state == _TOO_LARGE or self._head - position > self._room:
@@ -200,9 +199,12 @@ class ReplyCache:
             if state != _RUNNING:
                 if oldest is None or since < oldest[0]:
                     oldest = since, place
-            elif now - since > self.max_age and not self._is_alive(owner):
+            elif now - since > self.max_age and self._has_ended(owner):
                 abandoned = place
         return oldest[1] if oldest is not None else abandoned
+
+    def _has_ended(self, owner: int) -> bool:
+        return owner != os.getpid() and not self._is_alive(owner)
 
     def _finish(self, key: bytes, place: int, outcome: bytes, now: float) -> None:
         with self._lock:

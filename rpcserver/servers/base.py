@@ -80,9 +80,7 @@ class RpcServer(socketserver.BaseServer):
             # Loaded once, here, and not by each child that needs them.
             import rpcserver.servers.background
             import rpcserver.servers.callback  # noqa: F401
-        self.closing = False
-        self.shared = False
-        self.retiring = False
+        self.closing = self.shared = self.retiring = False
         self.taken = 0
         self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
