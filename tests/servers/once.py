@@ -59,7 +59,7 @@ class AsyncTally(rpc.AsyncClient, version=TALLY_V1):
 
 def procedure_for(number: int) -> rpc.Procedure[int]:
     """What number is called with which."""
-    if number % 50 == 7:
+    if number % 100 == 7:
         return TALLY_V1.SLOW
     return TALLY_V1.ASYNC if number % 3 == 0 else TALLY_V1.NOTE
 
@@ -71,12 +71,11 @@ def noted(path: Path) -> list[int]:
 
 
 class Calls:
-    """Calls with the numbers up to ``count``, ``WINDOW`` of them under way: ``due`` are to be sent
-    (again), ``take`` gets what came back."""
+    """Calls with those ``numbers``, ``WINDOW`` of them under way."""
 
-    def __init__(self, count: int, credential: bytes | None = None) -> None:
-        self._count = count
-        self._next = 0
+    def __init__(self, numbers: range, credential: bytes | None = None) -> None:
+        self.numbers = numbers
+        self._next = numbers.start
         self._auth = {"flavor": wire.AUTH_SYS, "body": credential} if credential else {}
         self._first = random.randrange(1 << 32)
         self.waiting: dict[int, tuple[int, bytes]] = {}  # xid -> number, message
@@ -84,11 +83,11 @@ class Calls:
 
     @property
     def over(self) -> bool:
-        return self._next == self._count and not self.waiting
+        return self._next == self.numbers.stop and not self.waiting
 
     def new(self) -> Iterator[int]:
         """Xids of calls that there is room for."""
-        while self._next < self._count and len(self.waiting) < WINDOW:
+        while self._next < self.numbers.stop and len(self.waiting) < WINDOW:
             number = self._next
             self._next += 1
             xid = (self._first + number) & 0xFFFFFFFF
@@ -252,16 +251,18 @@ def _reset(sock: socket.socket) -> None:
 
 
 @contextmanager
-def serving(kind: str, url: str, path: Path, *options: str) -> Iterator[Address]:
-    """The service, in a process of its own, on a server of that kind: where it is."""
+def serving(kind: str, path: Path, *options: str) -> Iterator[list[Address]]:
+    """The service, in a process of its own, on a server of that kind: where it is. Those of the
+    ``options`` that are URLs are where it listens."""
     from rpcserver.rpcbind.netid import parse_url
     from tests.cli.command import running
 
     words = ["--kind", "select", "--workers", "2"] if kind == "prefork" else ["--kind", kind]
-    words += ["--no-register", "--listen", url, *options]
+    words.append("--no-register")
+    for word in options:
+        words += ["--listen", word] if "://" in word else [word]
     with running("serve", "tests.servers.once:Tally", *words, env={FILE: str(path)}) as server:
-        place = parse_url(server.urls[0])
-        yield place.host, place.port
+        yield [(place.host, place.port) for place in map(parse_url, server.urls)]
         server.process.stop()
         errors = server.process.stderr()
     assert "Traceback" not in errors, errors
