@@ -99,7 +99,7 @@ def test_our_client_keeps_xid_and_stamp_over_connections(tmp_path: Path) -> None
     assert relay.resets
 
 
-@pytest.mark.parametrize("kind", KINDS if LONG else ("forks", "select", "prefork"))
+@pytest.mark.parametrize("kind", KINDS if LONG else ("select", "prefork"))
 def test_with_gss_integrity(
     kerberos: Realm, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +107,7 @@ def test_with_gss_integrity(
     tally, credentials = tmp_path / "tally", GssClient("nfs@localhost", "integrity")
     datagrams = range(count(100))
     streams = range(count(100), count(100) + count(300))
-    # Where each connection's process has contexts of its own, a reset costs another one.
+    # Where each process has contexts of its own, a reset costs another one.
     period = PERIOD if LONG or kind == "select" else 0.6
     options = ["--gss", "nfs@localhost", "--reply-cache"]
     with served(kind, tally, UDP, TCP, *options) as (udp, tcp):
