@@ -55,6 +55,7 @@ class Memory:
 MEMORY = Memory()
 
 
+@rpc.idempotent
 def echo(self: object, call: rpc.Call, /, arg: T) -> T:
     """The method of many names."""
     return arg
@@ -63,9 +64,11 @@ def echo(self: object, call: rpc.Call, /, arg: T) -> T:
 class Both:
     """The procedures that the two versions have in common."""
 
+    @rpc.idempotent
     def add(self, call: rpc.Call, /, arg1: int, arg2: int) -> int:
         return wrapped(arg1 + arg2, 32)
 
+    @rpc.idempotent
     def divide(self, call: rpc.Call, /, arg1: int, arg2: int) -> Quotient:
         if arg2 == 0:
             return QuotientCalcDivByZero()
@@ -76,9 +79,11 @@ class Both:
             return QuotientDefault("the quotient does not fit", status=CalcStatus.CALC_OVERFLOW)
         return QuotientCalcOk(quotient)
 
+    @rpc.idempotent
     def sum(self, call: rpc.Call, /, arg: list[int]) -> int:
         return sum(arg)
 
+    @rpc.idempotent
     def whoami(self, call: rpc.Call, /) -> Identity:
         match call.credential:
             case SysCredential(uid, gid, groups, machine):
@@ -98,17 +103,20 @@ class CalcV2(Both, CalcV2Service):
     def __init__(self, memory: Memory = MEMORY) -> None:
         self.memory = memory
 
+    @rpc.idempotent
     def eval(self, call: rpc.Call, /, arg: Expr) -> Evaluation:
         value = value_of(arg)
         if isinstance(value, CalcStatus):
             return EvaluationDefault(value)
         return EvaluationCalcOk(value)
 
+    @rpc.idempotent
     def statistics(self, call: rpc.Call, /, arg: list[float]) -> Statistics | None:
         if not arg:
             return None
         return Statistics(len(arg), sum(arg) / len(arg), min(arg), max(arg))
 
+    @rpc.idempotent
     def join(self, call: rpc.Call, /, arg: list[str]) -> str:
         return " ".join(arg)
 
@@ -118,6 +126,7 @@ class CalcV2(Both, CalcV2Service):
     def accumulate(self, call: rpc.Call, /, arg: int) -> int:
         return self.memory.add(arg)
 
+    @rpc.idempotent
     def reverse(self, call: rpc.Call, /, arg: list[Node]) -> list[Node]:
         return arg[::-1]
 

@@ -41,6 +41,7 @@ class Mount(mount.MountV3Service):
         root = mount.Mountres3Ok(sha256(arg.encode()).digest(), [AuthFlavor.AUTH_SYS])
         return mount.Mountres3Mnt3Ok(root)
 
+    @rpc.idempotent
     def dump(self, call: rpc.Call, /) -> list[mount.Mountbody]:
         with self._lock:
             return [mount.Mountbody(host, directory) for host, directory in sorted(self._mounts)]
@@ -54,6 +55,7 @@ class Mount(mount.MountV3Service):
             mine = call.peer.address[0]
             self._mounts = {noted for noted in self._mounts if noted[0] != mine}
 
+    @rpc.idempotent
     def export(self, call: rpc.Call, /) -> list[mount.Exportnode]:
         return [
             mount.Exportnode(path, [mount.Groupnode(n) for n in nets])

@@ -41,6 +41,7 @@ def rows(wanted: yp.YpreqKey | yp.YpreqNokey) -> list[YprespKeyVal]:
     return [*found, YprespKeyVal(end, b"", b"")]
 
 
+@rpc.idempotent
 class Nis(yp.YpversService):
     def domain(self, call: rpc.Call, /, arg: str) -> bool:
         return arg in DOMAINS

@@ -16,6 +16,7 @@ INT = 0x7FFFFFFF  # counters that grow beyond 32 bits start again
 UNSIGNED = 0xFFFFFFFF
 
 
+@rpc.idempotent
 class Rstat(RstatversTimeService):
     def stats(self, call: rpc.Call, /) -> Statstime:
         stat = table("/proc/stat")

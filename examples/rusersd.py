@@ -32,6 +32,7 @@ def idle(line: str) -> int:
     return max(0, int(time.time() - terminal.stat().st_atime)) // 60 if terminal.exists() else 0
 
 
+@rpc.idempotent
 class Rusers2(rusers.RusersversIdleService):
     def num(self, call: rpc.Call, /) -> int:
         return len(list(logins()))
@@ -48,6 +49,7 @@ class Rusers2(rusers.RusersversIdleService):
     allnames = names
 
 
+@rpc.idempotent
 class Rusers3(rusers.Rusersvers3Service):
     def num(self, call: rpc.Call, /) -> int:
         return len(list(logins()))

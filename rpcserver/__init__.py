@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rpcserver.clients.connect import connect as connect
     from rpcserver.rpc.call import blocking as blocking
     from rpcserver.rpc.call import buffers as buffers
+    from rpcserver.rpc.call import idempotent as idempotent
     from rpcserver.rpc.call import oneway as oneway
     from rpcserver.rpc.demands import requires as requires
     from rpcserver.rpc.version import using as using
@@ -31,6 +32,7 @@ __all__ = [
     "broadcast",
     "buffers",
     "connect",
+    "idempotent",
     "load",
     "load_service",
     "oneway",
@@ -47,6 +49,7 @@ _HOMES = {
     "broadcast": "rpcserver.clients.broadcast",
     "buffers": "rpcserver.rpc.call",
     "connect": "rpcserver.clients.connect",
+    "idempotent": "rpcserver.rpc.call",
     "load": "rpcserver.rpcgen",
     "load_service": "rpcserver.servers.origin",
     "oneway": "rpcserver.rpc.call",

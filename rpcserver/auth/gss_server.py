@@ -185,9 +185,11 @@ class GssServer:
         if name not in self.services:
             raise AuthError(AuthStat.AUTH_TOOWEAK, f"service {name} is not enough")
         who = GssCredential(context.owner, context.mechanism, name)
+        identity = f"gss:{who.mechanism}:{who.principal}".encode("utf-8", "surrogateescape")
+        accepted = Accepted(who, call.record, call.start, verifier, service=name, identity=identity)
         if service in PLAIN:
-            return Accepted(who, call.record, call.start, verifier, service=name)
-        accepted = Accepted(who, b"", 0, verifier, service=name)
+            return accepted
+        accepted.data, accepted.start = b"", 0
         try:
             accepted.data, accepted.start = opened(
                 protection, service, number, call.record, call.start

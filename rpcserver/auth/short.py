@@ -61,7 +61,7 @@ class ShortTable:
 
     def verifier(self, body: bytes, peer: Peer) -> Auth:
         """The verifier that hands out the short credential for an AUTH_SYS body of ``peer``."""
-        place = _place(peer)
+        place = peer.place
         with self._lock:
             entry = self._live(self._by_body.get((place, body)))
             if entry is None:
@@ -75,7 +75,7 @@ class ShortTable:
         """The AUTH_SYS body that a short credential of ``peer`` stands for, if it is known."""
         with self._lock:
             entry = self._live(self._by_handle.get(body.removeprefix(_HEAD)))
-            return entry.body if entry is not None and entry.place == _place(peer) else None
+            return entry.body if entry is not None and entry.place == peer.place else None
 
     def _live(self, entry: _Entry | None) -> _Entry | None:
         if entry is None:
@@ -96,9 +96,3 @@ def credential_in(verifier: Auth) -> Auth:
     body = verifier.body
     inner = Auth(AUTH_SHORT, body[8 : 8 + int.from_bytes(body[4:8])])
     return inner if pack_auth(inner) == body else Auth(AUTH_SHORT, body)
-
-
-def _place(peer: Peer) -> Any:
-    """What of a caller stays the same over connections."""
-    address = peer.address
-    return address[0] if isinstance(address, tuple) and address else (peer.transport, peer.uid)

@@ -61,6 +61,7 @@ class SysServer:
         except XdrError as error:
             raise AuthError(AuthStat.AUTH_BADCRED, f"credential: {error}") from None
         accepted = self.admit(credential, call, peer)
+        accepted.identity = _identity(call.credential.body)
         if self.short is not None:
             accepted.verifier = self.short.verifier(call.credential.body, peer)
         return accepted
@@ -98,7 +99,9 @@ class ShortServer:
         body = table.whole(call.credential.body, peer) if table is not None else None
         if body is None:
             raise AuthError(AuthStat.AUTH_REJECTEDCRED, "a short credential that is not known")
-        return self._sys.admit(SysCredential.unpack(body), call, peer)
+        accepted = self._sys.admit(SysCredential.unpack(body), call, peer)
+        accepted.identity = _identity(body)
+        return accepted
 
 
 class SysClient:
@@ -150,6 +153,11 @@ class SysClient:
             return results
 
         return opened
+
+
+def _identity(body: bytes) -> bytes:
+    """Which client it is: the stamp tells those of one user apart."""
+    return b"sys:" + body
 
 
 def _check_verifier(call: CallMessage) -> None:

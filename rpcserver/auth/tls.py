@@ -7,7 +7,7 @@ is the usual one. ``auth.tls_session`` does the TLS, ``auth.tls_settings`` knows
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any
 
 from rpcserver.auth.tls_peer import TlsInfo
@@ -15,7 +15,7 @@ from rpcserver.errors import AuthError
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.rpc.call import Connection, Peer
 from rpcserver.rpc.dispatch import ServerEngine
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, Work
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
 from rpcserver.rpc.message import CALL_HEADER, CallMessage, pack_auth
 from rpcserver.rpc.plain import About, PlainCalls
 
@@ -67,7 +67,8 @@ class TlsEngine(ServerEngine):
 
     def __init__(self, engine: ServerEngine, required: bool) -> None:
         vars(self).update(vars(engine))
-        vars(self).pop("plain", None)
+        for made in ("plain", "plain_once"):
+            vars(self).pop(made, None)
         self.flavors = {**engine.flavors, AUTH_TLS: StartTls()}
         self.required = required
 
@@ -87,16 +88,17 @@ class TlsEngine(ServerEngine):
             accepted.credential, accepted.lasting = tls.credential, True
         return accepted
 
-    @cached_property
-    def plain(self) -> Any:
+    def _plain(self, once: bool) -> Any:
         """As ``ServerEngine`` has it, for connections that it is allowed on."""
-        return TlsPlainCalls(self._plain(self.flavors), self._plain({}), self.required)
+        clear, named = (self._plain_with(each, once) for each in (self.flavors, {}))
+        return TlsPlainCalls(clear, named, self.required)
 
-    def _plain(self, flavors: Any) -> PlainCalls:
+    def _plain_with(self, flavors: Mapping[int, ServerFlavor], once: bool) -> PlainCalls:
         other = ServerEngine.__new__(ServerEngine)
         vars(other).update(vars(self))
         other.flavors = flavors
-        return other.plain
+        plain: PlainCalls = other._plain(once)
+        return plain
 
 
 class TlsPlainCalls:

@@ -116,6 +116,12 @@ def _limits(
     " May be given several times.",
 )
 @click.option(
+    "--reply-cache/--no-reply-cache",
+    default=None,
+    help="Answer a call that comes again with the reply it had, and do not run it again. By"
+    " default: for datagrams.",
+)
+@click.option(
     "--inetd",
     is_flag=True,
     help="Serve the socket that inetd passes as standard input, and register nothing.",
@@ -145,6 +151,7 @@ def serve(
     short_credentials: int | None,
     gss: str | None,
     limits: dict[str, int | float],
+    reply_cache: bool | None,
     inetd: bool,
     idle_exit: float | None,
     rpcbind: str | None,
@@ -170,6 +177,8 @@ def serve(
         settings["peer_credentials"] = True
     if short_credentials:
         settings["short_credentials"] = short_credentials
+    if reply_cache is not None:
+        settings["reply_cache"] = reply_cache
     settings |= {name: value for name, value in tls.items() if value is not None}
     if gss is not None:
         settings["gss"] = True if gss == "any" else gss

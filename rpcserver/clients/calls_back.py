@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rpcserver.auth.base import server_flavors
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 
 MAX_CALLS_BACK = 256
 """Calls that the server has made over our connection and that are not answered yet."""

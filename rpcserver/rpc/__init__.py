@@ -2,7 +2,7 @@
 
 from rpcserver.errors import ProcUnavail
 from rpcserver.rpc.access import Access
-from rpcserver.rpc.call import Call, Connection, Peer, blocking, buffers, oneway
+from rpcserver.rpc.call import Call, Connection, Peer, blocking, buffers, idempotent, oneway
 from rpcserver.rpc.demands import requires
 from rpcserver.rpc.version import (
     AsyncClient,
@@ -28,6 +28,7 @@ __all__ = [
     "Version",
     "blocking",
     "buffers",
+    "idempotent",
     "oneway",
     "requires",
     "using",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -31,6 +32,12 @@ class Peer(NamedTuple):
     gid: int | None = None
     groups: tuple[int, ...] | None = None
 
+    @property
+    def place(self) -> Any:
+        """What of it stays the same over connections: the host, or the user of a UNIX socket."""
+        address = self.address
+        return address[0] if isinstance(address, tuple) and address else (self.transport, self.uid)
+
     def __str__(self) -> str:
         address = self.address
         if not isinstance(address, tuple):
@@ -47,11 +54,12 @@ class Connection:
     the server's calls over it, ``way_back(True)`` that of asyncio's clients.
     """
 
-    __slots__ = ("_hooks", "_way_back", "state", "tls")
+    __slots__ = ("_hooks", "_name", "_way_back", "state", "tls")
 
     def __init__(self, way_back: Callable[[bool], Channel] | None = None) -> None:
         self.state: dict[Any, Any] = {}
         self.tls: Any = None
+        self._name = b""
         self._way_back = way_back
         self._hooks: list[Callable[[], object]] | None = []
 
@@ -67,6 +75,12 @@ class Connection:
                 "this connection is no way back: connect to an address that the caller tells"
             )
         return client_class(self._way_back(issubclass(client_class, AsyncClient)), **options)
+
+    @property
+    def name(self) -> bytes:
+        """What no other connection is called, of no process."""
+        self._name = self._name or os.urandom(16)
+        return self._name
 
     def on_close(self, function: Callable[[], object]) -> None:
         """Have ``function()`` called when the connection is gone, at once if it is gone already.
@@ -135,6 +149,16 @@ def blocking(marked: Marked) -> Marked:
     A server with one loop for all connections hands its calls to an executor.
     """
     marked._blocking = True  # type: ignore[attr-defined]
+    return marked
+
+
+def idempotent(marked: Marked) -> Marked:
+    """Mark a method, or a whole service class, whose calls may run twice: the second time nothing
+    more happens, and the result is as good.
+
+    A server that remembers its replies (``reply_cache``) does so for all others.
+    """
+    marked._idempotent = True  # type: ignore[attr-defined]
     return marked
 
 

@@ -178,11 +178,17 @@ class ClientEngine:
 
     def renewed(self, pending: PendingCall) -> PendingCall | None:
         """The same call with a better credential, if the server refused the one that it had, and
-        the flavor has one."""
+        the flavor has one.
+
+        It may have run before it was refused, the reply lost: where it may be sent again, the
+        server finds it by its xid. Else it has a new one: a refusal may come twice.
+        """
         error, flavor = pending.error, self.flavor
         if not (isinstance(error, AuthError) and self.refused(error.stat)):
             return None
-        self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
+        xid = pending.xid
+        if not pending.resend:
+            self._xid = xid = (self._xid + 1) & 0xFFFF_FFFF
         header = xid.to_bytes(4) + pending.message[4 : CALL_HEADER.size]
         procedure, arguments = pending.procedure, pending.arguments
         options = pending.resend, pending.lenient

@@ -14,13 +14,10 @@ from typing import Any
 from rpcserver.errors import (
     AuthError,
     GarbageArgs,
-    NoReply,
     ProcUnavail,
     ProgMismatch,
     ProgUnavail,
     Refused,
-    RpcMismatch,
-    SystemErr,
     UsageError,
     XdrError,
 )
@@ -29,12 +26,14 @@ from rpcserver.rpc import message
 from rpcserver.rpc.access import Access
 from rpcserver.rpc.call import Call, Connection, Peer
 from rpcserver.rpc.counters import UNKNOWN, Counters, Row
-from rpcserver.rpc.entries import FLAVORS, NULL, Entry, table_of, version_of
-from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, Auth, ServerFlavor, Work
+from rpcserver.rpc.entries import NULL, Entry, table_of, version_of
+from rpcserver.rpc.flavor import AUTH_NONE, NO_AUTH, Accepted, Answered, ServerFlavor, Work
+from rpcserver.rpc.invocation import OUTCOMES, FlavorsOwn, Invocation, refusal
 from rpcserver.rpc.message import CALL_HEADER
+from rpcserver.rpc.once import once_only
 from rpcserver.rpc.plain import Line, PlainCalls, Ran
+from rpcserver.rpc.replycache import ReplyCache
 from rpcserver.rpc.version import Service, Version
-from rpcserver.xdr.types import Void
 
 logger = logging.getLogger("rpcserver")
 
@@ -58,6 +57,7 @@ class ServerEngine:
         self.services = list(services)
         self.access: Mapping[int, Access] = {}  # by program; who is not on the list is refused
         self.trailing_arguments = False  # whether bytes behind the arguments are overlooked
+        self.replies: ReplyCache | None = None  # those that were given, for calls that come again
         self.versions: list[type[Version]] = []
         self._entries: dict[Row, Entry] = {}
         for service in services:
@@ -78,11 +78,13 @@ class ServerEngine:
         connection: Connection | None = None,
         now: float = 0.0,
         time_limit: float | None = None,
+        once: bool = False,
     ) -> bytes | Invocation | None:
         """The reply to ``record``, or what must be run to get it, or ``None`` for silence.
 
         ``now`` is the time of a clock that ``Invocation`` is told again; ``time_limit`` the
-        seconds that the call may take.
+        seconds that the call may take. ``once``: unless it is idempotent, a call that was made
+        before does not run again, as far as ``replies`` knows.
         """
         xid, verifier, entry = int.from_bytes(record[:4]), NO_AUTH, None
         try:
@@ -123,18 +125,30 @@ class ServerEngine:
         except Refused as error:
             logger.info("%s: xid %#x: %s: %s", peer, xid, type(error).__name__, error)
             row = self.counters.row(entry.row if entry else UNKNOWN)
-            self.counters.count(row, _OUTCOMES[type(error)])
+            self.counters.count(row, OUTCOMES[type(error)])
             return None if entry and entry.oneway else refusal(xid, verifier, error)
         deadline = None if time_limit is None else now + time_limit
         about = Call(
             peer, accepted.credential, xid, entry.version, entry.procedure, connection, deadline
         )
-        return Invocation(self.counters, about, entry, arguments, accepted, now)
+        invocation = Invocation(self.counters, about, entry, arguments, accepted, now)
+        if self.replies is None or not once or entry.idempotent:
+            return invocation
+        header = record[: CALL_HEADER.size]
+        return once_only(self.replies, invocation, accepted, header, now, time_limit)
 
     @cached_property
-    def plain(self) -> PlainCalls:
+    def plain(self) -> Any:
         """What answers the plain calls, with the settings that there are when it is first asked
         for."""
+        return self._plain(once=False)
+
+    @cached_property
+    def plain_once(self) -> Any:
+        """The same where calls do not run again: these are not plain."""
+        return self._plain(once=True)
+
+    def _plain(self, once: bool) -> Any:
         lines = [
             Line(
                 entry,
@@ -146,6 +160,7 @@ class ServerEngine:
             )
             for row, entry in self._entries.items()
             if not (entry.special or entry.version._prog in self.access)
+            and (entry.idempotent or not once)
         ]
         flavor_none = AUTH_NONE in self.flavors
         return PlainCalls(lines, self.counters, self.trailing_arguments, flavor_none, self._clock)
@@ -182,174 +197,3 @@ class ServerEngine:
         if call.vers not in versions:
             return ProgMismatch(min(versions), max(versions))
         return ProcUnavail(f"procedure {call.proc} of program {call.prog} version {call.vers}")
-
-
-class Invocation:
-    """A call that waits for its method.
-
-    ``blocking``, ``oneway`` and ``asynchronous`` are what the method was marked as, and whether
-    it is an ``async def``.
-    """
-
-    __slots__ = ("_accepted", "_counters", "_entry", "_outcome", "arguments", "begun", "call")
-
-    def __init__(
-        self,
-        counters: Counters,
-        call: Call,
-        entry: Entry,
-        arguments: tuple[Any, ...],
-        accepted: Accepted,
-        begun: float,
-        outcome: tuple[Any, BaseException | None] | None = None,
-    ) -> None:
-        self.call = call
-        self.arguments = arguments
-        self.begun = begun
-        self._counters = counters
-        self._entry = entry
-        self._accepted = accepted
-        self._outcome = outcome
-
-    @property
-    def blocking(self) -> bool:
-        return self._entry.blocking
-
-    @property
-    def asynchronous(self) -> bool:
-        return self._entry.asynchronous
-
-    @property
-    def known(self) -> bytes:
-        """The bytes of the credential and its verifier, if they need not be looked at again."""
-        accepted = self._accepted
-        return accepted.data[CALL_HEADER.size : accepted.start] if accepted.lasting else b""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the call, as far as they are kept."""
-        return len(self._accepted.data)
-
-    @property
-    def service(self) -> Service:
-        """Whose method answers the call."""
-        return self._entry.service
-
-    @property
-    def name(self) -> str:
-        """``Class.method``, for messages."""
-        return f"{type(self.service).__qualname__}.{self.call.procedure.method}"
-
-    def run(self) -> Any:
-        """Call the method, unless it has run: its result, or an awaitable of it."""
-        if self._outcome is None:
-            return self._entry.method(self.call, *self.arguments)
-        result, error = self._outcome
-        if error is not None:
-            raise error
-        return result
-
-    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
-        """The reply that brings ``result``, SYSTEM_ERR if it is not of the procedure's type;
-        ``None`` if the caller wants none. ``now`` is the time of the clock that ``begin`` had."""
-        procedure = self.call.procedure
-        try:
-            nothing = result is None and procedure.result is Void
-            results = b"" if nothing else procedure.result_codec.pack(result)
-        except XdrError as error:
-            error.within("result")
-            return self.fail(error, now)
-        self._count("SUCCESS", now)
-        if self._entry.oneway:
-            return None
-        if self._accepted.wrap is not None:
-            results = self._accepted.wrap(results)
-        return message.success(self.call.xid, self._accepted.verifier, results)
-
-    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
-        """The reply for a method that raised: its own ``Refused``, none for ``NoReply``, else
-        SYSTEM_ERR and a log."""
-        if isinstance(error, NoReply):
-            self._count("SILENT", now)
-            return None
-        if not isinstance(error, Refused):
-            call = self.call
-            place = f"{call.version.__name__}.{call.procedure.name}"
-            logger.error("%s: %s failed: %s", call.peer, place, error, exc_info=error)
-            error = SystemErr()
-        self._count(_OUTCOMES.get(type(error), "SYSTEM_ERR"), now)
-        if self._entry.oneway:
-            return None
-        return refusal(self.call.xid, self._accepted.verifier, error)
-
-    def _count(self, outcome: str, now: float) -> None:
-        row = self._counters.row(self._entry.row)
-        self._counters.count(row, outcome, max(0.0, now - self.begun))
-
-
-class FlavorsOwn(Invocation):
-    """A call that waits for its flavor, and for no method."""
-
-    __slots__ = ("_engine", "_peer", "_work", "_xid")
-
-    def __init__(
-        self, engine: ServerEngine, xid: int, peer: Peer, work: Work, begun: float
-    ) -> None:
-        self._engine = engine
-        self._xid = xid
-        self._peer = peer
-        self._work = work
-        self._entry = FLAVORS
-        self._accepted = Accepted(None, b"", 0)
-        self.begun = begun
-
-    @property
-    def name(self) -> str:
-        return "authentication"
-
-    def run(self) -> Any:
-        """Have the flavor do its work: its answer."""
-        return self._work.run()
-
-    def reply(self, result: Any, now: float = 0.0) -> bytes | None:
-        """The reply that brings what the flavor answered."""
-        return self._engine._by_flavor(self._xid, result)
-
-    def fail(self, error: BaseException, now: float = 0.0) -> bytes | None:
-        """The reply if it raised: its own ``Refused``, else SYSTEM_ERR and a log."""
-        if isinstance(error, Refused):
-            logger.info("%s: xid %#x: %s: %s", self._peer, self._xid, type(error).__name__, error)
-        else:
-            logger.error("%s: authentication failed: %s", self._peer, error, exc_info=error)
-            error = SystemErr()
-        counters = self._engine.counters
-        counters.count(counters.row(UNKNOWN), _OUTCOMES[type(error)])
-        return refusal(self._xid, NO_AUTH, error)
-
-
-def refusal(xid: int, verifier: Auth, error: Refused) -> bytes:
-    """The reply for a refusal: the one table from failure to answer (RFC 5531 section 9)."""
-    match error:
-        case RpcMismatch(low=low, high=high):
-            info = rpc_msg.RejectedReplyMismatchInfo(low, high)
-            return message.denied(xid, rpc_msg.RejectedReplyRpcMismatch(info))
-        case AuthError(stat=stat):
-            return message.denied(xid, rpc_msg.RejectedReplyAuthError(rpc_msg.AuthStat(stat)))
-        case ProgMismatch(low=low, high=high):
-            mismatch = rpc_msg.AcceptedReplyReplyDataMismatchInfo(low, high)
-            return message.accepted(
-                xid, verifier, rpc_msg.AcceptedReplyReplyDataProgMismatch(mismatch)
-            )
-    stat = rpc_msg.AcceptStat(error.status or SystemErr.status)
-    return message.accepted(xid, verifier, rpc_msg.AcceptedReplyReplyDataDefault(stat))
-
-
-_OUTCOMES: dict[type[BaseException], str] = {
-    RpcMismatch: "RPC_MISMATCH",
-    AuthError: "AUTH_ERROR",
-    ProgUnavail: "PROG_UNAVAIL",
-    ProgMismatch: "PROG_MISMATCH",
-    ProcUnavail: "PROC_UNAVAIL",
-    GarbageArgs: "GARBAGE_ARGS",
-    SystemErr: "SYSTEM_ERR",
-}

@@ -29,6 +29,7 @@ class Entry(NamedTuple):
     asynchronous: bool = False
     buffers: bool = False
     demands: tuple[Demand, ...] = ()
+    idempotent: bool = False
 
     @property
     def special(self) -> bool:
@@ -53,9 +54,12 @@ def version_of(service: Service) -> type[Version]:
 def table_of(service: Service, version: type[Version]) -> Table:
     """Number -> what answers it. Procedure 0 is there in any case."""
     prog, vers = version._prog, version._vers
-    table: Table = {0: Entry(service, version, NULL, lambda call: None, (prog, vers, 0))}
+    table: Table = {
+        0: Entry(service, version, NULL, lambda call: None, (prog, vers, 0), idempotent=True)
+    }
     blocking = getattr(service, "_blocking", False)
     buffers = getattr(service, "_buffers", False)
+    idempotent = getattr(service, "_idempotent", False)
     for procedure in version._procedures.values():
         method = getattr(service, procedure.method)
         try:
@@ -75,5 +79,6 @@ def table_of(service: Service, version: type[Version]) -> Table:
             inspect.iscoroutinefunction(method),
             buffers or getattr(method, "_buffers", False),
             demands_of(service, procedure.method, procedure.number),
+            idempotent or getattr(method, "_idempotent", False) or procedure.number == 0,
         )
     return table

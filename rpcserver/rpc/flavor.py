@@ -44,7 +44,9 @@ class Accepted:
     on. ``verifier`` goes into the reply, whose results ``wrap``, if given, protects.
     ``lasting``: over the same connection the same bytes have the same outcome. ``service`` is
     what RPCSEC_GSS did for the call: ``"none"``, ``"integrity"``, ``"privacy"``; ``None`` for the
-    other flavors. ``garbage``: why the arguments could not be had, if so.
+    other flavors. ``garbage``: why the arguments could not be had, if so. ``identity`` is the same
+    for all calls of a client, and tells it from the others of its host; ``None`` if the credential
+    does not.
     """
 
     credential: Any
@@ -55,6 +57,7 @@ class Accepted:
     lasting: bool = False
     service: str | None = None
     garbage: str | None = None
+    identity: bytes | None = None
 
 
 @dataclass(slots=True)

@@ -132,6 +132,14 @@ def denied(xid: int, rejected: rpc_msg.RejectedReply) -> bytes:
     return _RPC_MSG.pack(rpc_msg.RpcMsg(xid, rpc_msg.RpcMsgBodyReply(body)))
 
 
+def verified(reply: bytes, xid: int, verifier: Auth) -> bytes:
+    """``reply``, which refuses and has no verifier of its own, for another call."""
+    start, behind = xid.to_bytes(4) + reply[4 : _REPLY_START.size], _REPLY_START.size
+    if _REPLY_START.unpack_from(reply)[2] != _ACCEPTED:
+        return start + reply[behind:]
+    return start + pack_auth(verifier) + reply[behind + len(_NO_AUTH) :]
+
+
 def is_call(record: bytes | memoryview) -> bool:
     """Whether a record is no reply but a call, which the other side makes."""
     return record[4:8] == _CALL_WORD

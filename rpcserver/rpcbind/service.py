@@ -16,7 +16,7 @@ from rpcserver.errors import AuthError, NoReply, ProcUnavail
 from rpcserver.protocols import pmap_prot, rpcb_prot
 from rpcserver.protocols.rpc_msg import AuthStat
 from rpcserver.protocols.rpcb_prot import Rpcb
-from rpcserver.rpc.call import Call, Peer, blocking
+from rpcserver.rpc.call import Call, Peer, blocking, idempotent
 from rpcserver.rpc.version import Service
 from rpcserver.rpcbind import taddr
 from rpcserver.rpcbind.forwarding import MARGIN, Forwarder
@@ -161,11 +161,13 @@ class PmapV2(_OverTable, pmap_prot.PmapVersService):
         registered any more, though the other may belong to another user and stay."""
         return self._unset(call, arg.prog, arg.vers, PROT_OF_NETID)
 
+    @idempotent
     def getport(self, call: Call, /, arg: pmap_prot.Mapping) -> int:
         """PMAPPROC_GETPORT; the port of another version if that one is not there."""
         found = self._find(call, arg.prog, arg.vers, NETID_OF_PROT.get(arg.prot, ""))
         return found.port if found else 0
 
+    @idempotent
     def dump(self, call: Call, /) -> pmap_prot.PmaplistPtr:
         """PMAPPROC_DUMP, with what was registered through the other versions."""
         return [
@@ -194,6 +196,7 @@ class _Rpcb(_OverTable):
         """RPCBPROC_UNSET."""
         return self._unset(call, arg.r_prog, arg.r_vers, [arg.r_netid])
 
+    @idempotent
     def getaddr(self, call: Call, /, arg: Rpcb) -> str:
         """RPCBPROC_GETADDR, on the transport of the call: the netid in ``arg`` does not matter."""
         return self._address(call, arg, exact=False)
@@ -203,6 +206,7 @@ class _Rpcb(_OverTable):
         found = self._find(call, arg.r_prog, arg.r_vers, who.netid, exact)
         return found.reached_at(who.host) if found else ""
 
+    @idempotent
     def dump(self, call: Call, /) -> rpcb_prot.RpcblistPtr:
         """RPCBPROC_DUMP."""
         return [
@@ -216,16 +220,19 @@ class _Rpcb(_OverTable):
         found, results = self._pass_on(call, arg, indirect)
         return rpcb_prot.RpcbRmtcallres(found.reached_at(caller(call.peer).host), results)
 
+    @idempotent
     def gettime(self, call: Call, /) -> int:
         """RPCBPROC_GETTIME."""
         self._statistics.called(call)
         return int(time.time()) & 0xFFFF_FFFF
 
+    @idempotent
     def uaddr2taddr(self, call: Call, /, arg: str) -> rpcb_prot.Netbuf:
         """RPCBPROC_UADDR2TADDR."""
         self._statistics.called(call)
         return taddr.netbuf(caller(call.peer).netid, arg)
 
+    @idempotent
     def taddr2uaddr(self, call: Call, /, arg: rpcb_prot.Netbuf) -> str:
         """RPCBPROC_TADDR2UADDR."""
         self._statistics.called(call)
@@ -254,10 +261,12 @@ class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
         """RPCBPROC_INDIRECT, silent about failures, too."""
         return self._passed_on(call, arg, indirect=True)
 
+    @idempotent
     def getversaddr(self, call: Call, /, arg: Rpcb) -> str:
         """RPCBPROC_GETVERSADDR: exactly that version."""
         return self._address(call, arg, exact=True)
 
+    @idempotent
     def getaddrlist(self, call: Call, /, arg: Rpcb) -> rpcb_prot.RpcbEntryListPtr:
         """RPCBPROC_GETADDRLIST: all transports of the protocol family of the call."""
         who = caller(call.peer)
@@ -273,6 +282,7 @@ class RpcbV4(_Rpcb, rpcb_prot.Rpcbvers4Service):
             and _NETCONFIG.get(entry.netid, ("", ""))[1] == family
         ]
 
+    @idempotent
     def getstat(self, call: Call, /) -> rpcb_prot.RpcbStatByvers:
         """RPCBPROC_GETSTAT."""
         self._statistics.called(call)

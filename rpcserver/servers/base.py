@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from rpcserver.rpc import replycache
 from rpcserver.rpc.call import Peer
 from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.record import MAX_FRAGMENTS, MAX_RECORD
@@ -40,7 +41,9 @@ class RpcServer(socketserver.BaseServer):
     to methods as ``call.deadline``), ``close_timeout`` (seconds that ``server_close`` gives to
     calls in flight), ``dual_stack`` (whether an IPv6 socket takes IPv4, too),
     ``trailing_arguments`` (whether a call may have more bytes than its arguments, as libtirpc
-    lets it).
+    lets it); ``reply_cache`` (whether replies are remembered, so that a call that comes again is
+    answered and does not run again, unless it is marked as idempotent), ``reply_cache_size``
+    (bytes) and ``reply_cache_age`` (seconds).
     """
 
     transport = ""
@@ -48,6 +51,9 @@ class RpcServer(socketserver.BaseServer):
     close_timeout = 10.0
     dual_stack = False
     trailing_arguments = False
+    reply_cache = False
+    reply_cache_size = replycache.SIZE
+    reply_cache_age = replycache.MAX_AGE
     request_queue_size = 128
     address_family: int = _AF_INET
     socket_type: int
@@ -68,15 +74,14 @@ class RpcServer(socketserver.BaseServer):
         self.engine = services
         if self.trailing_arguments:
             services.trailing_arguments = True
+        methods.remember_replies(self)
         self.children = Children()
         if forks(self):
-            methods.share_counters(self.engine)
+            methods.share(self.engine)
             # Loaded once, here, and not by each child that needs them.
             import rpcserver.servers.background
             import rpcserver.servers.callback  # noqa: F401
-        self.closing = False
-        self.shared = False
-        self.retiring = False
+        self.closing = self.shared = self.retiring = False
         self._taken = 0
         self.loop: EventLoop | None = None
         self.reached: Counter[str] = Counter()
@@ -162,7 +167,11 @@ class RpcServer(socketserver.BaseServer):
 
     def stats(self) -> Stats:
         """What it has done so far."""
-        return stats_of([self], self.engine.counters.counts())
+        return stats_of([self], self.engine)
+
+    def plain_calls(self) -> Any:
+        """What answers those of its calls that are plain."""
+        return self.engine.plain_once if self.reply_cache else self.engine.plain
 
     def peer_of(self, request: Any, client_address: Any) -> Peer:
         """Who sent a request, and to which address of ours."""
@@ -219,6 +228,7 @@ class RpcServer(socketserver.BaseServer):
                 self.shutdown_request(request)
         except Exception:  # noqa: BLE001  handle_error has it
             self.handle_error(request, address)
+            self.abandon(request)
             self.shutdown_request(request)
         except BaseException:
             self.shutdown_request(request)
@@ -242,6 +252,9 @@ class RpcServer(socketserver.BaseServer):
     def prepare(self, request: Any, client_address: Any) -> bool:
         """Whether a request that was verified is one for ``process_request``."""
         return True
+
+    def abandon(self, request: Any) -> None:
+        """A request could not be processed."""
 
     def out_of_descriptors(self, error: OSError) -> None:
         """There are no more files or buffers for a request."""

@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 
 from rpcserver.errors import SystemErr
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import FlavorsOwn, Invocation, refusal
 from rpcserver.rpc.flavor import NO_AUTH
+from rpcserver.rpc.invocation import FlavorsOwn, Invocation, refusal
 from rpcserver.servers import sockets
 from rpcserver.servers.base import RpcServer, StreamServer, forks
 from rpcserver.servers.handlers import Datagram, DatagramHandler, StreamHandler
@@ -93,6 +93,8 @@ class _DatagramServer(RpcServer):
     """each may have a thread; what is more waits in the socket's queue, or is lost there"""
 
     handler_class = DatagramHandler
+    reply_cache = True
+    """whoever hears nothing sends its call again"""
     max_packet_size: ClassVar[int] = 65_535
     allow_reuse_address = False  # two servers on one UDP port would take turns
 
@@ -120,7 +122,8 @@ class _DatagramServer(RpcServer):
         a child or a thread is the method. What needs no method is answered at once."""
         peer = self.peer_of(request, client_address)
         now = time.monotonic()
-        outcome = self.engine.begin(request.data, peer, None, now, self.time_limit)
+        once = self.reply_cache
+        outcome = self.engine.begin(request.data, peer, None, now, self.time_limit, once)
         if isinstance(outcome, FlavorsOwn) and forks(self):
             outcome = finish(outcome)  # what it remembers is for later calls
         if isinstance(outcome, Invocation):
@@ -129,6 +132,10 @@ class _DatagramServer(RpcServer):
         if outcome is not None:
             self.send_reply(outcome, request.ancillary, client_address)
         return False
+
+    def abandon(self, request: Datagram) -> None:
+        if request.invocation is not None:
+            request.invocation.abandon()
 
     def peer_of(self, request: Datagram, client_address: Any) -> Peer:
         local = sockets.destination(request.ancillary, self.server_address)

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 from rpcserver.errors import NoReply, SystemErr, UsageError
 from rpcserver.rpc.call import Call
-from rpcserver.rpc.dispatch import FlavorsOwn, Invocation
+from rpcserver.rpc.invocation import FlavorsOwn, Invocation
+from rpcserver.rpc.once import Duplicate
 from rpcserver.rpc.version import Service
 from rpcserver.servers.child import InChild
 from rpcserver.servers.loop import EventLoop
 from rpcserver.servers.methods import resolved
 from rpcserver.servers.origin import load_service, origin_of
+from rpcserver.servers.waiting import Waiting
 
 logger = logging.getLogger("rpcserver")
 
@@ -59,7 +61,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Waiting:
+class Submitted:
     """A call that an executor has; with a ``job`` if that is one of threads."""
 
     until: float  # it must have begun
@@ -90,8 +92,9 @@ class Methods:
         self._make_executor = make_executor or _threads
         self._executor: Executor | None = None
         self._flavors: Executor | None = None
+        self._duplicates: Waiting | None = None
         # A loop alone does not keep its tasks alive.
-        self._pending: dict[Any, Waiting | None] = {}
+        self._pending: dict[Any, Submitted | None] = {}
         self.bytes = 0
         """of the calls that wait"""
 
@@ -149,6 +152,9 @@ class Methods:
     def _submit(
         self, invocation: Invocation, done: Done, server: Any, work: InChild | None = None
     ) -> Later:
+        if isinstance(invocation, Duplicate):
+            self._duplicates = self._duplicates or Waiting()
+            return self._when_done(self._duplicates.submit(invocation), invocation, done)
         job = Job(work.run if work else invocation.run)
         try:
             future, threads = self._pass_on(invocation, job, work)
@@ -161,7 +167,7 @@ class Methods:
             done(_refusal(invocation, server, "start_timeout"))
 
         until = invocation.begun + server.start_timeout
-        waiting = Waiting(until, job if threads else None, refuse)
+        waiting = Submitted(until, job if threads else None, refuse)
         return self._when_done(future, invocation, done, waiting)
 
     def _pass_on(self, invocation: Invocation, job: Job, work: InChild | None) -> tuple[Any, bool]:
@@ -180,7 +186,7 @@ class Methods:
         return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation)), False
 
     def _when_done(
-        self, future: Any, invocation: Invocation, done: Done, waiting: Waiting | None = None
+        self, future: Any, invocation: Invocation, done: Done, waiting: Submitted | None = None
     ) -> Later:
         size = invocation.size
 
@@ -211,6 +217,7 @@ def _refusal(invocation: Invocation, server: Any, limit: str) -> bytes | None:
     """What is answered to a call that is not begun because of ``limit``."""
     text = f"{invocation.name} was not begun: too many calls wait for their methods"
     server.turned_away(limit, server.server_address, text)
+    invocation.abandon()
     # Who sent a datagram sends it again, and there may be room then. A flavor knows no silence.
     silent = server.socket_type == socket.SOCK_DGRAM and not isinstance(invocation, FlavorsOwn)
     return invocation.fail(NoReply() if silent else SystemErr(), time.monotonic())

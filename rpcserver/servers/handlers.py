@@ -11,7 +11,7 @@ from typing import Any
 
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
-from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.plain import BATCH
 from rpcserver.rpc.record import frame
 from rpcserver.servers.blocking_stream import BlockingStream
@@ -72,7 +72,7 @@ class StreamHandler(socketserver.BaseRequestHandler):
     def _reply(self, record: bytes) -> list[bytes]:
         """What goes on the stream for a call."""
         engine, stream = self.server.engine, self.stream
-        outcome = engine.plain.answer_one(record, stream.about, True)
+        outcome = self.server.plain_calls().answer_one(record, stream.about, True)
         if outcome is None:
             outcome = stream.begin(record, time.monotonic())
         elif isinstance(outcome, tuple):

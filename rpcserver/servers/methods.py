@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpcserver.auth import server_flavors
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.flavor import ServerFlavor
+from rpcserver.rpc.invocation import Invocation
+from rpcserver.rpc.once import Duplicate
+from rpcserver.rpc.replycache import ReplyCache
 from rpcserver.rpc.version import Service
 from rpcserver.servers.child import InChild
+
+if TYPE_CHECKING:
+    from rpcserver.servers.base import RpcServer
+
+LOOK = 0.005
+"""Seconds between looks whether a call is over that came again."""
 
 
 def engine_for(services: Iterable[Service]) -> ServerEngine:
@@ -31,11 +41,35 @@ def add_flavor(engine: ServerEngine, flavor: ServerFlavor) -> None:
     engine.flavors = {**engine.flavors, flavor.flavor: flavor}
 
 
-def share_counters(engine: ServerEngine) -> None:
-    """Have the processes that are forked from now on count in one place."""
+def remember_replies(server: RpcServer) -> None:
+    """Have the engine of ``server`` remember its replies, if that is wanted, for threads of this
+    process, and for children that methods leave work to. Raises ``UsageError``."""
+    if not server.reply_cache:
+        return
+    engine = server.engine
+    if engine.replies is None:
+        from rpcserver.servers.shared import is_alive
+
+        engine.replies = ReplyCache(server.reply_cache_size, server.reply_cache_age, is_alive)
+        engine.replies.share(threading.Lock())
+    if server.one_at_a_time and hasattr(os, "fork"):
+        share_replies(engine)
+
+
+def share(engine: ServerEngine) -> None:
+    """Have the processes that are forked from now on count, and remember, in one place."""
     from rpcserver.servers.shared import ProcessLock, shared_memory
 
     engine.counters.share(ProcessLock(), shared_memory(engine.counters.size))
+    share_replies(engine)
+
+
+def share_replies(engine: ServerEngine) -> None:
+    """Have them remember in one place what they answered, if they do."""
+    if engine.replies is not None and not engine.replies.shared:
+        from rpcserver.servers.shared import ProcessLock, shared_memory
+
+        engine.replies.share(ProcessLock(), shared_memory(engine.replies.size))
 
 
 def answer(
@@ -58,11 +92,32 @@ def finish(
     invocation: Invocation, in_child: Callable[[InChild], Any] | None = None
 ) -> bytes | None:
     """Run the method, and make the reply of what comes out."""
+    here = in_child or InChild.run
+
+    def elsewhere(work: InChild) -> Any:
+        return here(InChild(_taken_over, (invocation, work)))
+
     try:
-        result = resolved(invocation.run(), in_child or InChild.run)
+        if isinstance(invocation, Duplicate):
+            here(InChild(wait_for, (invocation,)))
+        result = resolved(invocation.run(), elsewhere)
     except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
         return invocation.fail(error, time.monotonic())
+    except (KeyboardInterrupt, SystemExit) as error:
+        invocation.fail(error, time.monotonic())  # for who asks again
+        raise
     return invocation.reply(result, time.monotonic())
+
+
+def _taken_over(invocation: Invocation, work: InChild) -> Any:
+    invocation.take_over()
+    return work.run()
+
+
+def wait_for(call: Duplicate) -> None:
+    """Until it is known what becomes of the call."""
+    while not call.look(time.monotonic()):
+        time.sleep(LOOK)
 
 
 def resolved(result: Any, in_child: Callable[[InChild], Any] = InChild.run) -> Any:

@@ -36,7 +36,7 @@ class MultiplexingUDPServer(MultiplexingMixIn, UDPServer):
             if self._datagrams is None:
                 number, size = self.socket.fileno(), self.max_packet_size
                 self._datagrams = _Datagrams(
-                    self.engine.plain, number, size, self._about, self._others
+                    self.plain_calls(), number, size, self._about, self._others
                 )
             loop.add_reader(self.socket, self._datagrams)
         else:

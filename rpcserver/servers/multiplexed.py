@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from rpcserver.errors import NotReached, RecordError, UsageError
-from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.plain import Ran
 from rpcserver.rpc.record import frame
@@ -38,7 +38,7 @@ class MultiplexedStream(Stream):
         self._in_flight = 0
         self._reading = True
         self._at_end = self._closed = False  # nothing more is read; nor done
-        self._exchange: Any = self._new_exchange(server.engine.plain)
+        self._exchange: Any = self._new_exchange(server.plain_calls())
         server.loop.add_reader(request, self._exchange or self._readable)
         server.urgent.add(self)
 
@@ -178,7 +178,7 @@ class MultiplexedStream(Stream):
         reader, ran = self._reader, None
         if reader.whole and reader.start < reader.end:
             before = reader.start
-            reader.start, replies, ran = self.server.engine.plain.answer(
+            reader.start, replies, ran = self.server.plain_calls().answer(
                 reader.buffer, before, reader.end, self.about, until
             )
             self._any_record = self._any_record or reader.start != before
@@ -187,8 +187,8 @@ class MultiplexedStream(Stream):
 
     def _begin(self, record: Any) -> Invocation | None:
         """The invocation of a call, if it is not answered at once."""
-        engine = self.server.engine
-        outcome = engine.plain.answer_one(record, self.about, True)  # a large one may be plain
+        engine, plain = self.server.engine, self.server.plain_calls()
+        outcome = plain.answer_one(record, self.about, True)  # a large one may be plain
         if not isinstance(record, bytes):  # its memory is the next large one's, or the method's
             if outcome is None:
                 record = record.take()

@@ -11,7 +11,8 @@ from rpcserver.clients.aio_base import AsyncChannel
 from rpcserver.clients.base import BlockingChannel
 from rpcserver.errors import UsageError
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.version import AsyncClient, Client, Service
 from rpcserver.servers.methods import answer, engine_for
 

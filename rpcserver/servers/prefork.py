@@ -61,7 +61,7 @@ class PreforkServer(Server):
         self._parent: Loop | None = None
         self._lifeline, self._our_end = os.pipe()  # its end tells workers that we are gone
         super().__init__(*args, **options)
-        methods.share_counters(self.engine)
+        methods.share(self.engine)
 
     def serve_forever(self) -> None:
         """Keep the workers alive until ``shutdown()``."""

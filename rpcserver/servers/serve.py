@@ -69,7 +69,8 @@ def serve(
     ``idle_timeout=60``, ``access=rpc.Access(["192.0.2.0/24"])``, ``dual_stack=True``,
     ``gss="nfs@host.example.org"`` (a service's name, a ``rpcserver.auth.GssServer``, or ``True``);
     ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
-    connections that wait in its queue are lost. ``sys_policy``, ``peer_credentials`` and
+    connections that wait in its queue are lost; ``reply_cache`` is whether replies are remembered,
+    so that a call that comes again does not run again, by default for datagrams. ``sys_policy``, ``peer_credentials`` and
     ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
 
     Raises ``UsageError`` for an address that is taken, a service that is none, a method with the

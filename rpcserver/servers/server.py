@@ -113,7 +113,7 @@ class Server:
 
     def stats(self) -> Stats:
         """What it has done so far."""
-        return stats_of(self.listeners, self.engine.counters.counts())
+        return stats_of(self.listeners, self.engine)
 
     def on_close(self, function: Any) -> None:
         """Have ``function()`` called first of all when the server closes."""

@@ -15,6 +15,18 @@ def shared_memory(size: int) -> memoryview:
     return memoryview(mmap.mmap(-1, max(size, 1)))
 
 
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    if pid != os.getpid():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+    return True
+
+
 class ProcessLock:
     """A lock between threads and between processes that were forked from one.
 

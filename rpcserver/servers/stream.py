@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rpcserver.errors import RecordError
 from rpcserver.rpc.call import Connection
-from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.message import is_call
 from rpcserver.rpc.plain import About
 from rpcserver.rpc.record import RecordReader
@@ -113,7 +113,7 @@ class Stream:
         """What the engine makes of a call. A credential that lasts is not looked at again."""
         engine, about = self.server.engine, self.about
         outcome: bytes | Invocation | None = engine.begin(
-            record, about.peer, about.connection, now, about.time_limit
+            record, about.peer, about.connection, now, about.time_limit, self.server.reply_cache
         )
         if isinstance(outcome, Invocation) and (known := outcome.known):
             self.about = self.about._replace(credential=outcome.call.credential, known=known)

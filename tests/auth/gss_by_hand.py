@@ -9,7 +9,8 @@ from typing import Any, Self
 import pytest
 
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from tests.peers import wire
 from tests.peers.wire import opaque, words
 from tests.rpc.echo import PROG

@@ -9,8 +9,9 @@ import rpcserver
 from rpcserver import rpc
 from rpcserver.auth import NoneServer, SysServer
 from rpcserver.errors import AuthError, UsageError
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
 from rpcserver.rpc.flavor import Accepted
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.message import CallMessage
 from rpcserver.servers.server import KINDS
 from tests.auth.service import DECODED, PROG, Who, WhoClient, serving

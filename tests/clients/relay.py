@@ -16,13 +16,16 @@ Address = tuple[str, int]
 class Relay:
     """Between clients and the server at ``target``; ``address`` is where clients send to.
 
-    Each datagram is cut with a probability of 3 %, lost with one of ``loss``, and comes twice with
-    one of 10 %, each time after 0 to 30 ms.
+    Each datagram is cut with a probability of ``cut``, lost with one of ``loss``, and comes twice
+    with one of 10 %, each time after 0 to 30 ms.
     """
 
-    def __init__(self, target: Address, *, loss: float = 0.1, seed: int = 1) -> None:
+    def __init__(
+        self, target: Address, *, loss: float = 0.1, cut: float = 0.03, seed: int = 1
+    ) -> None:
         self._target = target
         self._loss = loss
+        self._cut = cut
         self._rng = random.Random(seed)
         self._front = socket.socket(type=socket.SOCK_DGRAM)
         self._front.bind(("127.0.0.1", 0))
@@ -63,7 +66,7 @@ class Relay:
         if self._rng.random() < self._loss:
             self.seen["lost"] += 1
             return
-        if self._rng.random() < 0.03:
+        if self._rng.random() < self._cut:
             self.seen["cut"] += 1
             data = data[: self._rng.randrange(len(data))]
         times = 2 if self._rng.random() < 0.1 else 1

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rpcserver import rpc
 from rpcserver.auth import SysCredential, server_flavors
 from rpcserver.errors import UsageError
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from tests.peers import wire
 from tests.rpc.echo import PROG, Echo, Echo5
 from tests.rpc.failures import CASES

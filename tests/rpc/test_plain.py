@@ -14,7 +14,8 @@ from rpcserver import rpc, xdr
 from rpcserver.auth import SysCredential, server_flavors
 from rpcserver.errors import AuthError, NoReply, ProcUnavail
 from rpcserver.rpc import dispatch
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpc.plain import SLOW, About, PlainCalls, PythonPlainCalls
 from rpcserver.servers.child import InChild, in_child
 from rpcserver.xdr.codec import NATIVE
