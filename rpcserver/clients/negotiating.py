@@ -15,6 +15,10 @@ from rpcserver.errors import AuthError, CallError, TimedOut
 from rpcserver.rpc.flavor import ClientFlavor, Exchange, SessionFlavor
 from rpcserver.rpc.pending import PendingCall, ProtectedCall
 
+MAX_SESSIONS = 8
+"""Sessions for a call that may be sent again, if the server knows none of them: over each
+connection it may be another process that answers."""
+
 FAREWELL_TIMEOUT = 1.0
 """Seconds for telling the server that a session is over."""
 
@@ -61,9 +65,15 @@ class Negotiating(SharedConnection):
         connect_timeout: float | None,
     ) -> None:
         left = calls
-        for _ in range(2):  # a session that the server does not know any more is made anew, once
+        for tried in range(MAX_SESSIONS):
+            # One that the server does not know any more is made anew, in general once.
+            if tried > 1:
+                left = [each for each in left if each.resend]
+            if not left:
+                return
             try:
-                self._negotiate(session, deadline, connect_timeout)
+                resend = any(each.resend for each in left)
+                self._negotiate(session, deadline, connect_timeout, resend)
             except CallError as error:
                 for pending in left:
                     pending.fail(error)
@@ -72,13 +82,16 @@ class Negotiating(SharedConnection):
                 several = left[start : start + session.window]
                 self._exchange(several, deadline, connect_timeout)
             left = repairable(left)
-            if not left:
-                return
 
     def _negotiate(
-        self, session: SessionFlavor, deadline: float, connect_timeout: float | None
+        self,
+        session: SessionFlavor,
+        deadline: float,
+        connect_timeout: float | None,
+        resend: bool,
     ) -> None:
-        """Have a session. Raises ``CallError``."""
+        """Have a session; ``resend``: over another connection, if one is lost. Raises
+        ``CallError``."""
         if session.ready:
             return
         if not self._negotiating.acquire(timeout=max(deadline - time.monotonic(), 0)):
@@ -90,7 +103,7 @@ class Negotiating(SharedConnection):
             steps = session.negotiate()
             step = advance(steps)
             while step is not None:
-                pending = self._own(step)
+                pending = self._own(step, resend)
                 self._exchange([pending], deadline, connect_timeout)
                 try:
                     result = pending.result()
@@ -101,9 +114,9 @@ class Negotiating(SharedConnection):
         finally:
             self._negotiating.release()
 
-    def _own(self, step: Exchange) -> PendingCall:
+    def _own(self, step: Exchange, resend: bool = False) -> PendingCall:
         with self._lock:
-            return self._engine.own(step)
+            return self._engine.own(step, resend)
 
     def _sealed(self, calls: Sequence[PendingCall]) -> list[bytes]:
         """Calls as they go over the socket now. Raises ``AuthError`` if they cannot be protected,

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from rpcserver.clients.negotiating import FAREWELL_TIMEOUT, advance, repairable
+from rpcserver.clients.negotiating import FAREWELL_TIMEOUT, MAX_SESSIONS, advance, repairable
 from rpcserver.clients.opening import check_size
 from rpcserver.errors import CallError
 from rpcserver.rpc.calls import ClientEngine
@@ -35,9 +35,12 @@ class AsyncNegotiating:
     async def _deliver_in_session(
         self, session: SessionFlavor, pending: PendingCall, connect_timeout: float | None
     ) -> None:
-        for _ in range(2):  # a session that the server does not know any more is made anew, once
+        for tried in range(MAX_SESSIONS):
+            # One that the server does not know any more is made anew, in general once.
+            if tried > 1 and not pending.resend:
+                return
             try:
-                await self._negotiate(session, connect_timeout)
+                await self._negotiate(session, connect_timeout, pending.resend)
             except CallError as error:
                 pending.fail(error)
                 return
@@ -45,8 +48,11 @@ class AsyncNegotiating:
             if not repairable([pending]):
                 return
 
-    async def _negotiate(self, session: SessionFlavor, connect_timeout: float | None) -> None:
-        """Have a session. Raises ``CallError``."""
+    async def _negotiate(
+        self, session: SessionFlavor, connect_timeout: float | None, resend: bool
+    ) -> None:
+        """Have a session; ``resend``: over another connection, if one is lost. Raises
+        ``CallError``."""
         if session.ready:
             return
         async with self._negotiating:
@@ -56,7 +62,7 @@ class AsyncNegotiating:
             steps = session.negotiate()
             step = await asyncio.to_thread(advance, steps)
             while step is not None:
-                pending = self._engine.own(step)
+                pending = self._engine.own(step, resend)
                 await self._deliver(pending, connect_timeout)
                 result, error = None, None
                 try:

@@ -141,10 +141,10 @@ class ClientEngine:
         if self.session is not None:
             self.session.moved(bindings)
 
-    def own(self, step: Exchange) -> PendingCall:
+    def own(self, step: Exchange, resend: bool = False) -> PendingCall:
         """A call of the session's own, to what is called in it."""
         assert self._asked is not None
-        return self.make(self._asked, step.procedure, step.arguments, flavor=step.flavor)
+        return self.make(self._asked, step.procedure, step.arguments, resend, flavor=step.flavor)
 
     def seal(self, calls: Iterable[PendingCall]) -> None:
         """Protect the calls of a session that are sent now. Raises ``AuthError``."""

@@ -70,8 +70,8 @@ def serve(
     ``gss="nfs@host.example.org"`` (a service's name, a ``rpcserver.auth.GssServer``, or ``True``);
     ``allow_reuse_port=True`` gives each worker a TCP socket of its own, and when a worker ends,
     connections that wait in its queue are lost; ``reply_cache`` is whether replies are remembered,
-    so that a call that comes again does not run again, by default for datagrams. ``sys_policy``, ``peer_credentials`` and
-    ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
+    so that a call that comes again does not run again, by default for datagrams. ``sys_policy``,
+    ``peer_credentials`` and ``short_credentials`` are those of ``rpcserver.servers.SysMixIn``.
 
     Raises ``UsageError`` for an address that is taken, a service that is none, a method with the
     wrong arguments, an unknown setting, and a version that a living server has registered.
