@@ -1,7 +1,6 @@
 """The probes, all of them, against our servers of every kind and over every transport."""
 
 import os
-from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ if "RPCSERVER_SOAK" in os.environ:  # a child for each call takes its time
 UPDATED = ("MultiplexingTCPServer-127.0.0.1", "MultiplexingUDPServer-127.0.0.1")
 # What is bound to :: is no other thing to who calls ::1.
 KINDS = [name for name in SERVERS if not (name.startswith("Forking") or name.endswith("-::"))]
-EITHER = "same-datagram-twice"  # one answer or two: whatever comes first
+# One answer or two; and how soon a connection is closed: what comes first depends on the machine.
+EITHER = ("same-datagram-twice", "huge-mark", "huge-second-fragment", "other-protocols")
 ALONE = ("TCPServer-", "UnixStreamServer-")
 
 
@@ -47,12 +47,12 @@ def over(url: str) -> str:
     return STREAM if parse_url(url).stream else DATAGRAM
 
 
-def as_all_others(results: list[Result], over: str, but: Collection[str] = ()) -> None:
+def as_all_others(results: list[Result], over: str) -> None:
     """To be right is not enough: what the RFC leaves open is to be the same everywhere."""
     came = {
         each.probe.name: str(each.came)
         for each in results
-        if each.passed and each.probe.name not in (EITHER, *but)
+        if each.passed and each.probe.name not in EITHER
     }
     wanted = ours.came(over)
     assert came == {name: wanted[name] for name in came}
@@ -62,7 +62,7 @@ def as_all_others(results: list[Result], over: str, but: Collection[str] = ()) -
 def test_every_kind(name: str, tmp_path: Path) -> None:
     alone = name.startswith(ALONE)
     with SERVERS[name](tmp_path) as place:
-        results = probed(place.url, timeout=1 if alone else 5, **ECHO)
+        results = probed(place.url, timeout=2 if alone else 5, **ECHO)
     judge(ONE_AT_A_TIME if alone else name, over(place.url), results)
     if ours.UPDATING and name in UPDATED:
         ours.update(over(place.url), results)
@@ -78,9 +78,7 @@ def test_forks(listen: str, tmp_path: Path) -> None:
         (url,) = server.urls
         results = probed(url, **ECHO)
     judge("forks", over(url), results)
-    # A child that is only just there has not closed anything yet.
-    ends = {each.probe.name for each in results if "closed" in each.wanted and not each.wrong}
-    as_all_others(results, over(url), ends)
+    as_all_others(results, over(url))
 
 
 @pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "unix://{}/sock"])
@@ -123,7 +121,7 @@ def test_where_tls_may_start(kind: str, certs: Certs) -> None:
             )
         )
         server.start()
-        results = probed(server.endpoints[0], timeout=1 if kind == "sync" else 5, **ECHO)
+        results = probed(server.endpoints[0], timeout=2 if kind == "sync" else 5, **ECHO)
     judge(ONE_AT_A_TIME if kind == "sync" else kind, STREAM, results)
     came = {each.probe.name: str(each.came) for each in results}
     assert came["auth-tls"] == "STARTTLS"
