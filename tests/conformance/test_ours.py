@@ -18,6 +18,7 @@ from tests.conformance import ours
 from tests.conformance.disagreements import ONE_AT_A_TIME
 from tests.conformance.judge import judge
 from tests.peers import wire
+from tests.peers.realm import Realm
 from tests.servers.facts import PROG, Facts
 from tests.servers.test_every_kind import SERVERS
 
@@ -128,3 +129,31 @@ def test_where_tls_may_start(kind: str, certs: Certs) -> None:
     assert came["auth-tls-misused"] == "AUTH_BADCRED"
     # What was sent in the clear is thrown away, or ends the connection as it is no TLS.
     assert came["starttls-injection"] in ("STARTTLS; silence", "STARTTLS, then closed; closed")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("settings", [{"short_credentials": 8}, {"trailing_arguments": True}])
+def test_other_settings(settings: dict[str, Any], transport: str) -> None:
+    listen = [f"{transport}://127.0.0.1:0"]
+    with serve(Facts(), listen=listen, register=False, **settings) as server:
+        server.start()
+        results = probed(server.endpoints[0], **ECHO)
+    judge(str(settings), over(server.endpoints[0]), results)
+    came = {each.probe.name: str(each.came) for each in results}
+    for name in ("bytes-behind-void", "bytes-behind-arguments"):
+        assert came[name] == ("SUCCESS" if "trailing_arguments" in settings else "GARBAGE_ARGS")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_with_kerberos(kerberos: Realm, transport: str) -> None:
+    pytest.importorskip("gssapi", exc_type=ImportError)
+    listen = [f"{transport}://127.0.0.1:0"]
+    with serve(Facts(), listen=listen, register=False, gss="nfs@localhost") as server:
+        server.start()
+        results = probed(server.endpoints[0], **ECHO)
+    judge("gss", over(server.endpoints[0]), results)
+    came = {each.probe.name: str(each.came) for each in results}
+    assert came["rpcsec-gss"] == (
+        "AUTH_BADCRED (empty, version 0, version 99, length, random);"
+        " RPCSEC_GSS_CTXPROBLEM (handle)"
+    )
