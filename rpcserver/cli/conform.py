@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -72,13 +72,27 @@ def conform(
         timeout=timeout,
         rpcbind=rpcbind,
     )
-    found = list(results)
+    found = list(_shown(results))
     if as_json:
         click.echo(json.dumps([each.as_json() for each in found], indent=2))
     else:
         _print_table(found)
     if not all(each.passed for each in found):
         ctx.exit(1)
+
+
+def _shown(results: Iterable[Result]) -> Iterator[Result]:
+    """The same, and on a terminal how far it is."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from results
+        return
+    with console.status("probing") as status:
+        for each in results:
+            status.update(f"probed: {each.probe.name}")
+            yield each
 
 
 def _print_table(results: Sequence[Result]) -> None:

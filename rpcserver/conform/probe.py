@@ -8,7 +8,11 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from rpcserver.conform.answers import AUTH_ERROR
+
 AUTH_NONE = 0
+
+_AUTH_ERROR = frozenset(AUTH_ERROR)
 
 
 def words(*numbers: int) -> bytes:
@@ -146,10 +150,12 @@ class Probe:
     arguments: bool = False
 
     def wanted(self, subject: Subject) -> str:
-        """What may come, in words."""
+        """What may come, in words; AUTH_ERROR is any refusal of a credential."""
         found: dict[str, None] = {}
         for each in self.cases(subject):
             for answers in each.wanted.values():
+                if answers >= _AUTH_ERROR:
+                    answers = answers - _AUTH_ERROR | {"AUTH_ERROR"}
                 found[" or ".join(sorted(answers))] = None
         return "; ".join(found)
 

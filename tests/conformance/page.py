@@ -51,22 +51,10 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
 
 def _row(probe: Probe) -> list[str]:
     overs = _OVER[probe.over]
-    wanted = "; ".join(_choices(probe))
+    wanted = probe.wanted(_SUBJECT)
     came = {ours.came(each)[probe.name]: None for each in overs}
     peers = [_peer(server, probe, overs) for server in PEERS]
     return [f"`{probe.name}`", probe.section, probe.about, wanted, "; ".join(came), *peers]
-
-
-def _choices(probe: Probe) -> Iterator[str]:
-    """What may come; short where it is a choice of many."""
-    for each in probe.wanted(_SUBJECT).split("; "):
-        choice = each.split(" or ")
-        if len(choice) <= 3:
-            yield each
-        elif "SUCCESS" in choice:
-            yield f"SUCCESS, or one of {len(choice) - 1} refusals"
-        else:
-            yield f"one of {len(choice)} refusals"
 
 
 def _peer(server: str, probe: Probe, overs: tuple[str, ...]) -> str:
