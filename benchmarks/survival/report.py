@@ -79,7 +79,7 @@ def _page(rows: Sequence[Row], about: dict[str, Any]) -> Iterator[str]:
     yield "Who attacks has one of the two processors for itself, and takes some of the other."
     yield from ("", "## The attacks", "")
     for name, text in ATTACKS.items():
-        yield f"- **{name}**: {text}."
+        yield f"- **{name}**: {text}" + ("" if text.endswith("?") else ".")
     yield from (
         "",
         "STARTTLS injection, bytes in the clear behind an AUTH_TLS call, is a matter of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import os
 import socket
 import time
@@ -38,6 +39,9 @@ MAX_FLAVORS_WORKERS = 4
 none from the methods."""
 
 
+Done = Callable[[bytes | None], object]
+
+
 class Job:
     """Work that waits for a thread. Who takes it first has it: the thread, or who says that it
     came too late."""
@@ -61,13 +65,14 @@ class Job:
 
 
 @dataclass(slots=True)
-class Submitted:
-    """A call that an executor has; with a ``job`` if that is one of threads."""
+class Pending:
+    """A call that has no reply yet, and what wants it; nothing of it, once it was refused. If an
+    executor has it, it must have begun by ``until``; with a ``job`` if that is one of threads."""
 
-    until: float  # it must have begun
-    job: Job | None
-    refuse: Callable[[], object]
-    refused: bool = False
+    call: tuple[Invocation, Done] | None
+    server: Any
+    until: float = math.inf
+    job: Job | None = None
 
 
 class Later:
@@ -75,8 +80,6 @@ class Later:
 
 
 LATER: Final = Later()
-
-Done = Callable[[bytes | None], object]
 
 
 class Methods:
@@ -94,7 +97,7 @@ class Methods:
         self._flavors: Executor | None = None
         self._duplicates: Waiting | None = None
         # A loop alone does not keep its tasks alive.
-        self._pending: dict[Any, Submitted | None] = {}
+        self._pending: dict[Any, Pending] = {}
         self.bytes = 0
         """of the calls that wait"""
 
@@ -112,13 +115,17 @@ class Methods:
                 return self._submit(invocation, done, server)
             result = invocation.run()
             if invocation.asynchronous:
-                return self._when_done(self._loop.create_task(result), invocation, done)
+                return self._when_done(
+                    self._loop.create_task(result), Pending((invocation, done), server)
+                )
             if isinstance(result, InChild):
                 return self._submit(invocation, done, server, result)
             if inspect.isawaitable(result):
                 from rpcserver.servers.background import waited
 
-                return self._when_done(self._loop.create_task(waited(result)), invocation, done)
+                return self._when_done(
+                    self._loop.create_task(waited(result)), Pending((invocation, done), server)
+                )
         except Exception as error:  # noqa: BLE001  whatever the method raises, the server lives on
             return invocation.fail(error, time.monotonic())
         now = time.monotonic()
@@ -133,13 +140,14 @@ class Methods:
 
     def refuse_late(self, now: float) -> None:
         """Answer the calls that should have begun before ``now`` (``time.monotonic``)."""
-        for future, waiting in list(self._pending.items()):
-            if waiting is None or waiting.refused or now < waiting.until:
+        for future, pending in list(self._pending.items()):
+            if now < pending.until or pending.call is None:
                 continue
             # The future of a job stays, to be counted for as long as the executor has it.
-            if waiting.job.take() if waiting.job else future.cancel():
-                waiting.refused = True
-                waiting.refuse()
+            if pending.job.take() if pending.job else future.cancel():
+                (invocation, done), pending.call = pending.call, None
+                self.bytes -= invocation.size
+                done(_refusal(invocation, pending.server, "start_timeout"))
 
     def close(self) -> None:
         """Start nothing more; what can be cancelled is, and what runs is not waited for."""
@@ -154,7 +162,9 @@ class Methods:
     ) -> Later:
         if isinstance(invocation, Duplicate):
             self._duplicates = self._duplicates or Waiting()
-            return self._when_done(self._duplicates.submit(invocation), invocation, done)
+            return self._when_done(
+                self._duplicates.submit(invocation), Pending((invocation, done), server)
+            )
         job = Job(work.run if work else invocation.run)
         try:
             future, threads = self._pass_on(invocation, job, work)
@@ -162,13 +172,9 @@ class Methods:
             logger.error("the executor is replaced: %s", error)
             self._executor = None
             future, threads = self._pass_on(invocation, job, work)
-
-        def refuse() -> None:
-            done(_refusal(invocation, server, "start_timeout"))
-
         until = invocation.begun + server.start_timeout
-        waiting = Submitted(until, job if threads else None, refuse)
-        return self._when_done(future, invocation, done, waiting)
+        pending = Pending((invocation, done), server, until, job if threads else None)
+        return self._when_done(future, pending)
 
     def _pass_on(self, invocation: Invocation, job: Job, work: InChild | None) -> tuple[Any, bool]:
         """What comes out in the end, and whether a thread of this process does it."""
@@ -185,32 +191,30 @@ class Methods:
         origin = origin_of(invocation.service)
         return self._executor.submit(_call_elsewhere, origin, _snapshot(invocation)), False
 
-    def _when_done(
-        self, future: Any, invocation: Invocation, done: Done, waiting: Submitted | None = None
-    ) -> Later:
-        size = invocation.size
-
-        def finished(future: Any) -> None:
-            self._pending.pop(future, None)
-            self.bytes -= size
-            if waiting is not None and waiting.refused:
-                return
-            try:
-                reply = invocation.reply(future.result(), time.monotonic())
-            except BaseException as error:  # noqa: BLE001  a cancelled one is answered, too
-                reply = invocation.fail(error, time.monotonic())
-            done(reply)
-
+    def _when_done(self, future: Any, pending: Pending) -> Later:
         def pass_back(future: Any) -> None:
             try:
-                self._loop.call_soon_threadsafe(finished, future)
+                self._loop.call_soon_threadsafe(self._finished, future)
             except RuntimeError:
                 pass  # the loop has ended without it
 
-        self._pending[future] = waiting
-        self.bytes += size
+        assert pending.call is not None
+        self._pending[future] = pending
+        self.bytes += pending.call[0].size
         future.add_done_callback(pass_back)
         return LATER
+
+    def _finished(self, future: Any) -> None:
+        pending = self._pending.pop(future)
+        if pending.call is None:
+            return
+        invocation, done = pending.call
+        self.bytes -= invocation.size
+        try:
+            reply = invocation.reply(future.result(), time.monotonic())
+        except BaseException as error:  # noqa: BLE001  a cancelled one is answered, too
+            reply = invocation.fail(error, time.monotonic())
+        done(reply)
 
 
 def _refusal(invocation: Invocation, server: Any, limit: str) -> bytes | None:

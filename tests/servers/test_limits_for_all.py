@@ -1,5 +1,6 @@
 """Limits that stand between one client and all others: of an address, of calls in all."""
 
+import gc
 import socket
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import rpcserver
+from rpcserver.rpc.dispatch import Invocation
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.held import held_by
 from rpcserver.servers.origin import load_service
@@ -181,6 +183,9 @@ def check_in_time(place: Place, path: Path, never: Path) -> None:
         assert {each.accept_stat for each in late} == {wire.SYSTEM_ERR}
         methods = place.server.methods
         assert len(methods._pending) == 6, "they count for as long as the executor has them"
+        gc.collect()
+        kept = [each for each in gc.get_objects() if isinstance(each, Invocation)]
+        assert len(kept) == 1, "and are not kept: that may be long"
         path.touch()
         reply = wire.parse_reply(stream.read_record())
         assert (reply.xid, reply.accept_stat) == (1, wire.SUCCESS)
