@@ -11,7 +11,8 @@ from fuzz.targets.messages import answer, join, split
 from rpcserver.auth.gss_server import GssServer
 from rpcserver.protocols.rpcsec_gss import RpcGssCredTRpcsecGssVers1
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.dispatch import FlavorsOwn, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import FlavorsOwn
 from rpcserver.rpc.message import parse_call
 from rpcserver.xdr.codec import decode
 from tests.peers.wire import call, opaque, words
@@ -50,7 +51,7 @@ def accepted(data: bytes) -> None:
             invocation, _ = answer(engine, record, PEERS[who & 1], connection)
             for table, limit in (
                 (flavor._contexts, MAX_CONTEXTS),
-                (flavor._half_open, MAX_HALF_OPEN),
+                (flavor._acceptor._half_open, MAX_HALF_OPEN),
             ):
                 assert len(table) <= limit
                 owners = Counter(each.owner for each in table._all.values())

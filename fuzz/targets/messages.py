@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpcserver.rpc.call import Connection, Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.servers.methods import finish
 from tests.peers import wire
 

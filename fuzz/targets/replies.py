@@ -179,7 +179,8 @@ def _negotiated(how: int, replies: list[bytes]) -> None:
     session = GssSession(client, "host@x")
     engine = ClientEngine(session, 0)
     engine._asked = ECHO_V2
-    steps = session.negotiate(None)
+    session.moved(None)
+    steps = session.negotiate()
     try:
         step = next(steps)
         for number, reply in enumerate(replies):

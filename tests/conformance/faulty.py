@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from rpcserver.auth.none import NoneServer
 from rpcserver.auth.sys import SysServer
 from rpcserver.rpc.call import Peer
-from rpcserver.rpc.dispatch import Invocation, ServerEngine
+from rpcserver.rpc.dispatch import ServerEngine
+from rpcserver.rpc.invocation import Invocation
 from tests.peers import wire
 from tests.rpc.echo import Echo
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rpcserver
-from rpcserver import using
+from rpcserver import serve, using
 from rpcserver.clients.finding import open_rpcbind
 from rpcserver.errors import NotReached, TimedOut
 from rpcserver.rpcbind import state
@@ -22,7 +22,7 @@ from tests.faults.caller import STEPS
 from tests.faults.impatient import impatient
 from tests.peers.proc import children, family, held
 from tests.peers.process import Process, until
-from tests.servers.facts import FACTS_V3, FactsClient
+from tests.servers.facts import FACTS_V3, PROG, Facts, FactsClient
 
 FACTS = ("tests.servers.facts:Facts", "--no-register")
 TCP, UDP = "tcp://127.0.0.1:0", "udp://127.0.0.1:0"
@@ -159,6 +159,35 @@ def test_what_rpcbind_has_answered_it_knows_afterwards(tmp_path: Path) -> None:
                 assert known >= {1000 + each for each in range(number)}
                 assert asked.set(1000 + number, 1, parse_url("tcp://198.51.100.7:9"))
             portmap.process.stop(signal.SIGKILL)
+
+
+def test_an_rpcbind_killed_while_it_is_asked() -> None:
+    """Who asked is told; who is registered tells the next one."""
+    with running("portmap", "--listen", TCP) as first:
+        (url,) = first.urls
+        with serve(Facts(), listen=[TCP], rpcbind=url, heartbeat=0.05) as server:
+            server.start()
+            first.process.send_signal(signal.SIGSTOP)
+            asking, outcome = in_background(
+                lambda: rpcserver.connect(FactsClient, "127.0.0.1", rpcbind=url, timeout=20)
+            )
+            until("the question", lambda: waits_for_an_answer(url))
+            first.process.stop(signal.SIGKILL)
+            asking.join(10)
+            assert isinstance(outcome[0], NotReached)
+            with running("portmap", "--listen", url), open_rpcbind(url) as asked:
+                until("it is told", lambda: any(each.prog == PROG for each in asked.dump()))
+                with rpcserver.connect(FactsClient, "127.0.0.1", rpcbind=url) as client:
+                    assert client.call(FACTS_V3.ECHO, "found") == "found"
+
+
+def waits_for_an_answer(url: str) -> bool:
+    """Whether something was sent to that TCP port which nobody has read."""
+    port = parse_url(url).port
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        line[1].endswith(f":{port:04X}") and not line[4].endswith(":00000000") for line in lines
+    )
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace", "replaced"])

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rpcserver
 from rpcserver import using
+from tests.auth import certs as making
 from tests.cli.command import ROOT, Running, environment, running
 from tests.faults.impatient import impatient
 from tests.faults.shim import KINDS, Faults
@@ -36,12 +38,12 @@ def listen(tmp_path: Path) -> list[str]:
     return [word for url in urls for word in ("--listen", url.format(tmp_path))]
 
 
-def calls_until(url: str, enough: Callable[[], bool], each_anew: bool) -> None:
+def calls_until(url: str, enough: Callable[[], bool], each_anew: bool, **options: Any) -> None:
     """Call again and again, for ever over one connection or each time over another, till then."""
     client: FactsClient | None = None
     for number in range(2000):
         if client is None:
-            client = using(rpcserver.connect(FactsClient, url, timeout=30), resend=True)
+            client = using(rpcserver.connect(FactsClient, url, timeout=30, **options), resend=True)
         text = f"{number} {LARGE if number % 3 == 2 else ''}"[: 60_000 if number % 2 else 7000]
         assert client.call(FACTS_V3.ECHO, text) == text
         if each_anew or enough():
@@ -78,6 +80,26 @@ def serving(tmp_path: Path, env: Mapping[str, str], kind: str) -> AbstractContex
     """``rpcserver serve`` of that kind."""
     words = ["tests.servers.facts:Facts", *listen(tmp_path), "--no-register", "--kind", kind]
     return running("serve", *words, env=env)
+
+
+@pytest.mark.parametrize("kind", ["threads", "select", "asyncio"])
+def test_servers_with_tls(tmp_path: Path, shim: Path, faults: Faults, kind: str) -> None:
+    """Faults that end no connection: one that ends in the handshake is taken for no TLS."""
+    certs = making.make(tmp_path)
+    words = ["tests.servers.facts:Facts", "--listen", "tcp://127.0.0.1:0", "--no-register"]
+    words += ["--kind", kind, "--tls-cert", certs.server]
+    env = faults.environment(shim)
+    with impatient(), running("serve", *words, env=env) as server:
+        (url,) = server.urls
+        for fault in SERVER_FAULTS:
+            if fault not in ("drop", "reset", "ENOBUFS"):
+                enough = partial(faults.has_come, fault, faults.came(fault) + TIMES)
+                with faults.some(fault, ONE_IN.get(fault, 2)):
+                    calls_until(url, enough, fault == "EMFILE", tls="require", tls_ca=certs.ca)
+        with rpcserver.connect(FactsClient, url, tls="require", tls_ca=certs.ca) as client:
+            assert client.call(FACTS_V3.ECHO, "calm again") == "calm again"
+        assert server.process.stop() == 0
+        assert "Traceback" not in server.process.stderr()
 
 
 @pytest.mark.parametrize("how", ["blocking", "batch", "asyncio"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import rpcserver
-from rpcserver.rpc.dispatch import Invocation
+from rpcserver.rpc.invocation import Invocation
 from rpcserver.rpcbind.netid import parse_url
 from rpcserver.servers.held import held_by
 from rpcserver.servers.origin import load_service
