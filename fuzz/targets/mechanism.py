@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from rpcserver.auth import gss_api, gss_client, gss_contexts, gss_server
+from rpcserver.auth import gss_accepting, gss_api, gss_client, gss_contexts
 from rpcserver.auth.gss_api import S_CONTEXT_EXPIRED, Failure, Step
 
 MIC = b"good"
@@ -92,7 +92,7 @@ def spoken() -> Iterator[None]:
             mechanism=lambda name: name,
             display=lambda name: name.decode("utf-8", "surrogateescape"),
         ),
-        mock.patch.object(gss_server, "Protection", Protection),
+        mock.patch.object(gss_accepting, "Protection", Protection),
         mock.patch.object(gss_client, "Protection", Protection),
         mock.patch.object(gss_contexts, "os", SimpleNamespace(urandom=handle)),
     ):

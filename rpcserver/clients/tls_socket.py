@@ -55,6 +55,11 @@ class TlsSocket:
         """Those of the TLS, once the handshake is complete."""
         return None if self.session.info is None else self.session.info.channel_bindings
 
+    @property
+    def unsent(self) -> bool:
+        """Whether there is something of a handshake that the kernel has not taken."""
+        return bool(self._sealed)
+
     def fileno(self) -> int:
         """The socket's."""
         return self.sock.fileno()

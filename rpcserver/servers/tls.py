@@ -209,8 +209,14 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
         if self._shaking_until is None:
             super()._readable(done)
             return
+        loop = self.server.loop
         try:
-            if self.wire.handshake():
+            complete = self.wire.handshake()
+            if self.wire.unsent:  # the other side waits for that
+                loop.add_writer(self.request, self._readable)
+            else:
+                loop.remove_writer(self.request)
+            if complete:
                 self._shaking_until = None
                 self._complete(self.wire)
                 self._watch()

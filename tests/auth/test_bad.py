@@ -73,6 +73,7 @@ def test_bad_credentials(
     kind: str, transport: str, short: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "rpcserver")
+    DECODED.clear()
     settings = {"short_credentials": short} if short else {}
     with serving(transport, tmp_path, kind, **settings) as (url, server):
         place = parse_url(url)

@@ -6,7 +6,7 @@ and does not happen. docs/conformance.md shows it.
 
 from typing import NamedTuple
 
-from rpcserver.conform.answers import CLOSED, DEAF, PROG_MISMATCH, SILENCE, SUCCESS
+from rpcserver.conform.answers import CLOSED, DEAF, PROC_UNAVAIL, PROG_MISMATCH, SILENCE, SUCCESS
 from rpcserver.conform.probe import DATAGRAM, STREAM
 
 
@@ -23,6 +23,7 @@ class Disagreement(NamedTuple):
 
 
 LIBTIRPC, RPCBIND, GANESHA = "libtirpc", "rpcbind", "NFS-Ganesha"
+PLAIN = "plain socketserver"
 ONE_AT_A_TIME = "`TCPServer`, `UnixStreamServer`"
 
 _VERSION = ("rpcvers", "rpcvers-first")
@@ -30,6 +31,55 @@ _CUTS = ("credential-length-lies", "verifier-length-lies", "call-cut", "call-wit
 _AGO = (
     "reads the rest of the message from its buffer, where an earlier datagram was:"
     " somebody else's credential or arguments may be in it"
+)
+
+_CREDENTIALS = (
+    "auth-sys-cut",
+    "auth-sys-machine-name",
+    "auth-sys-machine-name-lies",
+    "auth-sys-17-groups",
+    "auth-sys-group-count-lies",
+    "credential-401",
+    "credential-length-lies",
+    "auth-short",
+    "auth-dh",
+    "rpcsec-gss",
+    "unknown-flavor",
+    "auth-tls",
+    "auth-tls-misused",
+    "bad-credential-elsewhere",
+    "verifier-401",
+    "verifier-length-lies",
+    "call-cut",
+    "call-with-auth-sys-cut",
+)
+_NAMES = (
+    *_VERSION,
+    "unknown-program",
+    "unknown-version",
+    "version-before-procedure",
+    "program-before-version",
+    "version-before-arguments",
+    "rpcbomb",
+)
+_MINE = "knows one program, and answers any call as if it were for that"
+_PLAIN = (
+    (STREAM, _NAMES, (SUCCESS, PROC_UNAVAIL, "malformed: 16 bytes behind SUCCESS"), _MINE),
+    (DATAGRAM, _NAMES, (SUCCESS, PROC_UNAVAIL, "malformed: 16 bytes behind SUCCESS"), _MINE),
+    (
+        STREAM,
+        (*_CREDENTIALS, "starttls-injection"),
+        (SUCCESS,),
+        "looks at no credential, and takes all for good",
+    ),
+    (DATAGRAM, _CREDENTIALS, (SUCCESS,), "looks at no credential, and takes all for good"),
+    (STREAM, ("msg-type", "replies"), (PROC_UNAVAIL, CLOSED), "answers what is no call"),
+    (
+        DATAGRAM,
+        ("msg-type", "replies", "marked-datagram"),
+        (PROC_UNAVAIL,),
+        "answers what is no call: two such servers may do so for ever",
+    ),
 )
 
 DISAGREEMENTS = (
@@ -118,6 +168,7 @@ DISAGREEMENTS = (
         always=False,
     ),
     Disagreement(GANESHA, DATAGRAM, _CUTS, (SUCCESS, PROG_MISMATCH), f"as libtirpc, {_AGO}"),
+    *(Disagreement(PLAIN, *each) for each in _PLAIN),
 )
 
 

@@ -1,6 +1,8 @@
 """The probes against servers that are not ours: they disagree where the table says so, and only
 there."""
 
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +10,16 @@ import pytest
 
 from rpcserver.conform import Result, run
 from rpcserver.conform.probe import DATAGRAM, STREAM
-from tests.conformance.disagreements import GANESHA, LIBTIRPC, RPCBIND
+from tests.conformance.disagreements import GANESHA, LIBTIRPC, PLAIN, RPCBIND
 from tests.conformance.judge import judge
 from tests.peers import ganesha, wire
-from tests.peers.cc import CalcC
+from tests.peers.cc import ROOT, CalcC
 from tests.peers.netns import Namespace
+from tests.peers.process import Process, until
+from tests.test_docs import free_port
 
 CALC_PROG, CALC_V1, CALCPROC_ADD = 0x20000199, 1, 1
+PLAIN_PROG = 0x20000399  # any number is
 NFS_PROGRAM, RPCBIND_PROGRAM = 100003, 100000
 TIMEOUT = 1.0  # for an answer that does not come, though it should
 
@@ -34,6 +39,21 @@ def test_libtirpc(calc_c: CalcC, transport: str) -> None:
         )
         judge(LIBTIRPC, OVER[transport], results)
         assert server.process.returncode is None
+
+
+def listens(port: int) -> bool:
+    """On TCP, which it binds after UDP."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("transport", OVER)
+def test_plain_socketserver(transport: str) -> None:
+    port = free_port()
+    with Process([sys.executable, "-m", "benchmarks.peers.plain", str(port)], cwd=ROOT):
+        until("the server", lambda: listens(port))
+        url = f"{transport}://127.0.0.1:{port}"
+        judge(PLAIN, OVER[transport], run(url, PLAIN_PROG, 1, timeout=TIMEOUT))
 
 
 def inside(namespace: Namespace, url: str, prog: int, vers: int) -> list[Result]:
