@@ -10,7 +10,6 @@ import socket
 import socketserver
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,6 +22,7 @@ from rpcserver.servers import methods, sockets
 from rpcserver.servers.child import Children
 from rpcserver.servers.loop import POLL, EventLoop
 from rpcserver.servers.per_peer import PerPeer
+from rpcserver.servers.reached import Reached
 from rpcserver.servers.stats import Stats, stats_of
 
 logger = logging.getLogger("rpcserver")
@@ -33,7 +33,7 @@ _ForkingMixIn = getattr(socketserver, "ForkingMixIn", None)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class RpcServer(socketserver.BaseServer):
+class RpcServer(Reached, socketserver.BaseServer):
     """The base of ours. It takes services where socketserver takes a handler class.
 
     Class variables, beside socketserver's own: ``time_limit`` (seconds that a call may take, told
@@ -79,14 +79,12 @@ class RpcServer(socketserver.BaseServer):
         self.retiring = False
         self.taken = 0
         self.loop: EventLoop | None = None
-        self.reached: Counter[str] = Counter()
-        self._unsaid: dict[str, tuple[float, int]] = {}
         self._owner = os.getpid()
         self._requests: dict[int, Any] = {}
         self._changed = threading.Condition()
         if isinstance(server_address, tuple) and self.address_family == socket.AF_INET:
             self.address_family = sockets.family(server_address[0])
-        super().__init__(server_address, self.handler_class, bind_and_activate)  # type: ignore[call-arg]
+        super().__init__(server_address, self.handler_class, bind_and_activate)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:
@@ -137,23 +135,6 @@ class RpcServer(socketserver.BaseServer):
     def service_actions(self) -> None:
         self.children.collect()
         super().service_actions()
-
-    def limit_reached(self, limit: str, peer: object, text: str) -> None:
-        """Count, and say in the log, that a peer came to ``limit`` (the name of the setting)."""
-        self.reached[limit] += 1
-        logger.warning("%s: %s (%s)", peer, text, limit)
-
-    def turned_away(self, limit: str, peer: object, text: str) -> None:
-        """The same for what costs a peer nothing: a line a second at most, so that nobody can
-        fill the log."""
-        now, (since, unsaid) = time.monotonic(), self._unsaid.get(limit, (-1.0, 0))
-        if now - since < 1:
-            self.reached[limit] += 1
-            self._unsaid[limit] = since, unsaid + 1
-        else:
-            self._unsaid[limit] = now, 0
-            others = f", and {unsaid} more before" if unsaid else ""
-            self.limit_reached(limit, peer, text + others)
 
     def stats(self) -> Stats:
         """What it has done so far."""
