@@ -34,7 +34,7 @@ _ForkingMixIn = getattr(socketserver, "ForkingMixIn", None)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class RpcServer(socketserver.BaseServer, Reached):
+class RpcServer(Reached, socketserver.BaseServer):
     """The base of ours. It takes services where socketserver takes a handler class.
 
     Class variables, beside socketserver's own: ``time_limit`` (seconds that a call may take, told
@@ -82,7 +82,6 @@ class RpcServer(socketserver.BaseServer, Reached):
             import rpcserver.servers.background
             import rpcserver.servers.callback  # noqa: F401
         self.closing = self.shared = self.retiring = False
-        Reached.__init__(self)
         self._taken = 0
         self.loop: EventLoop | None = None
         self._owner = os.getpid()
@@ -90,7 +89,7 @@ class RpcServer(socketserver.BaseServer, Reached):
         self._changed = threading.Condition()
         if isinstance(server_address, tuple) and self.address_family == socket.AF_INET:
             self.address_family = sockets.family(server_address[0])
-        super().__init__(server_address, self.handler_class, bind_and_activate)  # type: ignore[call-arg]
+        super().__init__(server_address, self.handler_class, bind_and_activate)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:

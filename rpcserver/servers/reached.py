@@ -1,20 +1,22 @@
-"""Peers that came to a limit: counted, and said in the log."""
+"""What a server counts and says when somebody comes to one of its limits."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
+from typing import Any
 
 logger = logging.getLogger("rpcserver")
 
 
 class Reached:
-    """``reached`` is how often, by the name of the limit's setting."""
+    """A part of every server class; ``reached`` is how often each limit was, by its name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.reached: Counter[str] = Counter()
         self._unsaid: dict[str, tuple[float, int]] = {}
+        super().__init__(*args, **options)
 
     def limit_reached(self, limit: str, peer: object, text: str) -> None:
         """Count, and say in the log, that a peer came to ``limit`` (the name of the setting)."""
