@@ -50,6 +50,11 @@ class TlsSocket:
         """Whether ``recv`` may have something without the kernel's having it."""
         return bool(self._peeked) or self.session.pending
 
+    @property
+    def unsent(self) -> bool:
+        """Whether the kernel has not taken all that is to be sent."""
+        return bool(self._sealed)
+
     def fileno(self) -> int:
         """The socket's."""
         return self.sock.fileno()

@@ -210,7 +210,12 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
             super()._readable(done)
             return
         try:
-            if self.wire.handshake():
+            done = self.wire.handshake()
+            if self.wire.unsent:
+                self.server.loop.add_writer(self.request, self._readable)
+            else:
+                self.server.loop.remove_writer(self.request)
+            if done:
                 self._shaking_until = None
                 self._complete(self.wire)
                 self._watch()
