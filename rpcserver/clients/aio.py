@@ -90,8 +90,11 @@ class AsyncStreamChannel(AsyncChannel):
 
     def _flush(self) -> None:
         parts, self._kept, self._kept_size = self._kept, [], 0
-        if parts and self._transport is not None:
-            self._transport.writelines(parts)
+        transport = self._transport
+        # On some Pythons a transport that is closing would have its file's number watched for
+        # ever (gh-136234), and the next connection with that number would fail.
+        if parts and transport is not None and not transport.is_closing():
+            transport.writelines(parts)
 
 
 class AsyncDatagramChannel(AsyncChannel):

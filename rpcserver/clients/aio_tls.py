@@ -77,6 +77,10 @@ class TlsRecords(Records):
         """As a transport has it."""
         self.write(b"".join(parts))
 
+    def is_closing(self) -> bool:
+        """As a transport has it."""
+        return bool(self._under.is_closing())
+
     def abort(self) -> None:
         """As a transport has it, and before that the end of TLS."""
         if not self._under.is_closing():

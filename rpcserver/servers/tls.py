@@ -209,14 +209,13 @@ class SecureMultiplexedStream(_SecureStream, MultiplexedStream):
         if self._shaking_until is None:
             super()._readable(done)
             return
-        loop = self.server.loop
         try:
-            complete = self.wire.handshake()
-            if self.wire.unsent:  # the other side waits for that
-                loop.add_writer(self.request, self._readable)
+            done = self.wire.handshake()
+            if self.wire.unsent:
+                self.server.loop.add_writer(self.request, self._readable)
             else:
-                loop.remove_writer(self.request)
-            if complete:
+                self.server.loop.remove_writer(self.request)
+            if done:
                 self._shaking_until = None
                 self._complete(self.wire)
                 self._watch()

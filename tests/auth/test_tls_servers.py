@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rpcserver import servers
+from rpcserver.clients.tls_socket import TlsSocket
 from rpcserver.errors import UsageError
 from rpcserver.servers import TLSMixIn
 from tests.auth.certs import Certs
@@ -350,3 +351,35 @@ def test_settings_that_make_no_sense(certs: Certs, tmp_path: Path) -> None:
     made: Any = type("Wrong", (TLSMixIn, servers.UDPServer), {"tls_cert": certs.server})
     with pytest.raises(UsageError, match="datagrams"):
         made(("127.0.0.1", 0), [Who()])
+
+
+class _Full:
+    """A socket that takes nothing, the first time each that it is to send."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._full = False
+
+    def send(self, data: Any) -> int:
+        self._full = not self._full
+        if self._full:
+            raise BlockingIOError
+        return self._sock.send(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+@every_kind
+def test_a_handshake_goes_on_when_there_is_room(
+    kind: str, certs: Certs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client has said what it has to, so there is nothing to be read that would wake it."""
+
+    def full(sock: Any, session: Any) -> TlsSocket:
+        return TlsSocket(_Full(sock), session)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("rpcserver.servers.tls.TlsSocket", full)
+    with served(kind, tls_cert=certs.server) as server:
+        with RawTls(address(server), context(certs.ca)) as stream:
+            assert stream.who() == "TLSv1.3 sunrpc False None"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rpcserver import aio, errors, rpc
+from rpcserver import aio, errors, rpc, using
 from rpcserver.auth import SysCredential
 from rpcserver.clients.aio import open_channel
 from rpcserver.rpcbind.netid import Endpoint, parse_url
@@ -366,3 +366,20 @@ def test_opening_is_cancelled_without_a_trace() -> None:
     with serve(Echo(), register=False) as server:
         server.start()
         run(main(server.endpoints[0]))
+
+
+def test_nothing_is_written_to_a_connection_that_is_being_closed() -> None:
+    """Python 3.12 and 3.13 would go on to watch the number of its file (gh-136234)."""
+
+    async def main() -> None:
+        with serve(Echo(), listen=["tcp://127.0.0.1:0"], register=False) as server:
+            server.start()
+            async with aio.connect(AsyncEcho, server.endpoints[0], timeout=10) as client:
+                again = using(client, resend=True)
+                for _ in range(20):
+                    tasks = [asyncio.ensure_future(again.add(n, n)) for n in range(4)]
+                    await asyncio.sleep(0)  # they have said what is to be sent
+                    client.channel._transport.abort()
+                    assert await asyncio.gather(*tasks) == [0, 2, 4, 6]
+
+    run(main())
