@@ -51,6 +51,11 @@ class TlsSocket:
         return bool(self._peeked) or self.session.pending
 
     @property
+    def channel_bindings(self) -> bytes | None:
+        """Those of the TLS, once the handshake is complete."""
+        return None if self.session.info is None else self.session.info.channel_bindings
+
+    @property
     def unsent(self) -> bool:
         """Whether the kernel has not taken all that is to be sent."""
         return bool(self._sealed)
