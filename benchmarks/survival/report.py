@@ -89,7 +89,9 @@ def _page(rows: Sequence[Row], about: dict[str, Any]) -> Iterator[str]:
         "## Where",
         "",
         f"{about['date']}, commit {about['commit']}; {about['machine']}; Python {about['python']};"
-        f" codec: {about['codecs']['rpcserver']}; libtirpc {about['versions']['libtirpc']}.",
+        f" codec: {about['codecs']['rpcserver']}; libtirpc {about['versions']['libtirpc']};"
+        f" load before: {about['load before']}. On a busy machine `others wait` and the ratios say",
+        "little.",
         "The figures are in `benchmarks/results/survival.json`.",
     )
     for note in about["notes"]:

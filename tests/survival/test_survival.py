@@ -69,7 +69,7 @@ def test_the_page(tmp_path: Path) -> None:
         Row("1,000 slow-loris connections", OURS, True, peak_mib=30),
     ]
     rows[-1].figures = {"rate": 0.5, "p99": 2, "most_ms": 5000}
-    about = dict.fromkeys(("date", "commit", "machine", "python"), "?")
+    about = dict.fromkeys(("date", "commit", "machine", "python", "load before"), "?")
     page = report.page(
         rows,
         {**about, "codecs": {OURS: "?"}, "versions": {"libtirpc": "?"}, "notes": ["no rpcbind"]},
