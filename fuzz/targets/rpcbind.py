@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest import mock
 
 from fuzz.targets.messages import answer, join, split
 from rpcserver.auth import server_flavors
@@ -32,7 +33,7 @@ def _forward(place: Endpoint, prog: int, vers: int, proc: int, arguments: bytes)
     return arguments * proc
 
 
-forwarding.RATE = 1 << 30  # what time it is makes no difference
+_UNLIMITED = 1 << 30  # what time it is makes no difference
 _table = Table(LIMIT)
 _engine = ServerEngine(
     services(_table, Forwarder(_table, _forward, lambda host: True)), server_flavors()
@@ -42,6 +43,11 @@ _engine = ServerEngine(
 def asked(data: bytes) -> None:
     """Answers, a table within its limit, what was rpcbind's own still there unless root wanted
     otherwise, and no stranger's registrations."""
+    with mock.patch.object(forwarding, "RATE", _UNLIMITED):
+        _asked(data)
+
+
+def _asked(data: bytes) -> None:
     table, engine = _table, _engine
     table._entries.clear()
     register_self(table, [parse_url("tcp://127.0.0.1:111")])

@@ -18,6 +18,7 @@ class SOAK_V1(rpc.Version, prog=PROG, vers=1):
     COME: rpc.Procedure[int] = rpc.Procedure(4, "come", [xdr.UnsignedInt], xdr.UnsignedInt)
 
 
+@rpcserver.idempotent
 class Soak(rpc.Service, version=SOAK_V1):
     def echo(self, call: rpc.Call, data: bytes) -> bytes:
         return data
