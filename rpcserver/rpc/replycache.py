@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from rpcserver.errors import UsageError
@@ -86,7 +87,8 @@ class Claim:
 
 
 class ReplyCache:
-    """``size`` bytes, and ``max_age`` seconds for an outcome. Until ``share``, one thread has it.
+    """``memory``, all 0 at first, is what it may take, and ``max_age`` for how many seconds an
+    outcome is known. Until ``share``, one thread has it.
 
     A call that runs keeps its place for as long as it takes; ``is_alive`` tells whether a process
     is there, for places whose process was killed. Raises ``UsageError`` for fewer than
@@ -95,24 +97,20 @@ class ReplyCache:
 
     def __init__(
         self,
-        size: int = SIZE,
+        memory: memoryview,
         max_age: float = MAX_AGE,
         is_alive: Callable[[int], bool] = lambda pid: True,
     ) -> None:
+        size = len(memory)
         if size < MIN_SIZE:
             raise UsageError(f"a reply cache has {MIN_SIZE} bytes or more, not {size}")
-        from hashlib import blake2b  # here, because it takes time, and streams need none
-
-        self.size = size
         self.max_age = max_age
-        self.shared = False
         self._is_alive = is_alive
-        # Nobody outside knows which calls meet in a bucket.
-        self._hash = blake2b(key=os.urandom(32), digest_size=_KEY)
+        self._secret = os.urandom(32)
         self._buckets = size // 4 // _BUCKET
         self._ring = _HEADER.size + self._buckets * _BUCKET
         self._room = size - self._ring
-        self._memory = memoryview(bytearray(size))
+        self._memory = memory
         self._lock: AbstractContextManager[Any] = nullcontext()
 
     @property
@@ -120,14 +118,19 @@ class ReplyCache:
         """Bytes of the largest outcome that is kept: it takes the place of others."""
         return self._room // 4
 
-    def share(self, lock: AbstractContextManager[Any], memory: memoryview | None = None) -> None:
-        """Work under ``lock`` from now on, and in ``memory`` (of ``size`` bytes) if given, which
-        several processes have."""
+    def share(self, lock: AbstractContextManager[Any], processes: bool = False) -> None:
+        """Be used under ``lock`` from now on, by threads or, if they all have the memory, by
+        ``processes``."""
         self._lock = lock
-        if memory is not None:
-            memory[: self.size] = self._memory
-            self._memory = memory[: self.size]
-            self.shared = True
+        if processes:
+            self._hash.copy()  # made once, and not by each
+
+    @cached_property
+    def _hash(self) -> Any:
+        from hashlib import blake2b  # when it is needed: to load it takes time
+
+        # Nobody outside knows which calls meet in a bucket.
+        return blake2b(key=self._secret, digest_size=_KEY)
 
     def key(self, *parts: bytes | memoryview) -> bytes:
         """What stands for a call that has these ``parts``, the first with its length."""
@@ -135,7 +138,8 @@ class ReplyCache:
         made.update(_NUMBER.pack(len(parts[0])))
         for part in parts:
             made.update(part)
-        return made.digest()
+        digest: bytes = made.digest()
+        return digest
 
     def claim(self, key: bytes, now: float) -> Claim | bytes | Known:
         """The right to run a new call; else its outcome, or why there is none."""

@@ -48,9 +48,10 @@ def remember_replies(server: RpcServer) -> None:
         return
     engine = server.engine
     if engine.replies is None:
-        from rpcserver.servers.shared import is_alive
+        from rpcserver.servers.shared import is_alive, shared_memory
 
-        engine.replies = ReplyCache(server.reply_cache_size, server.reply_cache_age, is_alive)
+        memory = shared_memory(server.reply_cache_size)  # which is there when it is used
+        engine.replies = ReplyCache(memory, server.reply_cache_age, is_alive)
         engine.replies.share(threading.Lock())
     if server.one_at_a_time and hasattr(os, "fork"):
         share_replies(engine)
@@ -66,10 +67,10 @@ def share(engine: ServerEngine) -> None:
 
 def share_replies(engine: ServerEngine) -> None:
     """Have them remember in one place what they answered, if they do."""
-    if engine.replies is not None and not engine.replies.shared:
-        from rpcserver.servers.shared import ProcessLock, shared_memory
+    if engine.replies is not None:
+        from rpcserver.servers.shared import ProcessLock
 
-        engine.replies.share(ProcessLock(), shared_memory(engine.replies.size))
+        engine.replies.share(ProcessLock(), processes=True)
 
 
 def answer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 import threading
 import weakref
 from typing import Any
@@ -34,6 +33,8 @@ class ProcessLock:
     """
 
     def __init__(self) -> None:
+        import tempfile  # few servers need one
+
         self._file, path = tempfile.mkstemp()
         os.unlink(path)
         weakref.finalize(self, os.close, self._file)

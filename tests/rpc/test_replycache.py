@@ -25,7 +25,7 @@ WAYS = 8
 
 
 def cache(**options: Any) -> ReplyCache:
-    return ReplyCache(MIN_SIZE, 100.0, **options)
+    return ReplyCache(shared_memory(MIN_SIZE), 100.0, **options)
 
 
 def new(replies: ReplyCache, key: bytes, now: float = 0.0) -> Claim:
@@ -116,7 +116,7 @@ def test_the_oldest_outcome_leaves_first_and_what_runs_never() -> None:
 def test_calls_of_a_process_that_is_gone() -> None:
     there = True
     replies = cache(is_alive=lambda pid: there)
-    replies.share(ProcessLock(), shared_memory(MIN_SIZE))
+    replies.share(ProcessLock(), processes=True)
     gone, *keys, ninth = in_one_bucket(replies, WAYS + 1)
     in_child(lambda: new(replies, gone))
     claims = [new(replies, key) for key in keys]
@@ -160,7 +160,7 @@ def test_outcomes_are_whole_or_lost() -> None:
 
 def test_too_small() -> None:
     with pytest.raises(errors.UsageError):
-        ReplyCache(MIN_SIZE - 1)
+        ReplyCache(shared_memory(MIN_SIZE - 1))
 
 
 def test_nobody_can_foresee_the_keys() -> None:
@@ -171,8 +171,9 @@ def test_nobody_can_foresee_the_keys() -> None:
 
 
 def test_two_processes_and_their_threads_claim_each_call_once() -> None:
-    replies = ReplyCache(16 * MIN_SIZE, 100.0, is_alive)  # with a place for each
-    replies.share(ProcessLock(), shared_memory(replies.size))
+    memory = shared_memory(16 * MIN_SIZE)  # with a place for each
+    replies = ReplyCache(memory, 100.0, is_alive)
+    replies.share(ProcessLock(), processes=True)
     reading, writing = os.pipe()
     keys = [replies.key(b"", n.to_bytes(2)) for n in range(200)]
 
@@ -208,7 +209,7 @@ def test_two_processes_and_their_threads_claim_each_call_once() -> None:
 
 def test_a_child_takes_a_call_over() -> None:
     replies = cache(is_alive=is_alive)
-    replies.share(ProcessLock(), shared_memory(MIN_SIZE))
+    replies.share(ProcessLock(), processes=True)
     finished, killed = (new(replies, replies.key(b"", each)) for each in (b"1", b"2"))
 
     def run() -> None:
@@ -258,10 +259,10 @@ OTHER_STAMP = SysCredential(1, 1, stamp=6).pack()
 
 
 class Engine:
-    def __init__(self, size: int = MIN_SIZE) -> None:
+    def __init__(self) -> None:
         self.service = Counting()
         self.engine = ServerEngine([self.service], server_flavors())
-        self.replies = self.engine.replies = ReplyCache(size)
+        self.replies = self.engine.replies = ReplyCache(shared_memory(MIN_SIZE))
 
     def begin(
         self, record: bytes, peer: Peer = HOST, connection: Connection | None = None, now: float = 0
