@@ -20,9 +20,9 @@ from rpcserver.servers import ThreadingUDPServer
 from rpcserver.servers.server import Server
 from tests.cli.command import running as running_verb
 from tests.peers import wire
+from tests.peers.proc import children as workers_of
 from tests.peers.process import until
 from tests.servers.facts import FACTS_V3, PROG, Facts, running
-from tests.servers.test_prefork import workers_of
 
 KINDS = ("sync", "threads", "forks", "select", "asyncio")
 UDP, TCP = "udp://127.0.0.1:0", "tcp://127.0.0.1:0"
