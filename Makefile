@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-PYTEST_ARGS ?= -n logical --maxprocesses 4 --dist loadfile
+PYTEST_ARGS ?= -n 4 --dist loadfile
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 1
 SANITIZE_SECONDS ?= 60

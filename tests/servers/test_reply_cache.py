@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,6 +235,13 @@ def test_a_method_that_ends_its_thread() -> None:
             until("it to end", lambda: any(each.calls for each in server.stats().calls))
             reply = wire.parse_reply(client.again(bad(BAD_V1.EXIT)))
             assert reply.accept_stat == wire.SYSTEM_ERR
+            # What it raises would be taken for the next test's.
+            until("its thread to be gone", lambda: not any(map(serves, threading.enumerate())))
+
+
+def serves(thread: threading.Thread) -> bool:
+    """Whether it is socketserver's, for a request."""
+    return "process_request_thread" in thread.name
 
 
 def test_a_child_that_was_killed(caplog: pytest.LogCaptureFixture) -> None:
