@@ -11,6 +11,7 @@ SOAK_SECONDS ?= 1800
 BENCH_ROUNDS ?= 5
 BENCH_ARGS ?=
 GSS ?=
+TOOLS = $(VENV)/.tools$(if $(GSS),-gss)
 
 .PHONY: help demo test check pytest gen fuzz soak sanitize bench docs clean
 
@@ -38,14 +39,14 @@ demo: $(VENV)/.installed
 
 test: check pytest
 
-check: $(VENV)/.tools
+check: $(TOOLS)
 	$(BIN)/rpcserver gen --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-pytest: $(VENV)/.tools
+pytest: $(TOOLS)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 gen: $(VENV)/.installed
@@ -57,7 +58,7 @@ fuzz: $(VENV)/.installed
 	$(BIN)/python -m fuzz.calls --seconds $(FUZZ_SECONDS)
 	PYTHON=$(PYTHON) FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) .ci/fuzz
 
-soak: $(VENV)/.tools
+soak: $(TOOLS)
 	RPCSERVER_SOAK=$(SOAK_SECONDS) $(BIN)/python -m pytest -s tests/soak
 
 sanitize:
@@ -66,7 +67,7 @@ sanitize:
 bench: $(VENV)/.bench
 	BENCH_ROUNDS=$(BENCH_ROUNDS) $(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-docs: $(VENV)/.tools
+docs: $(TOOLS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # pip 25.1 was the first to read dependency groups.
@@ -76,7 +77,7 @@ $(VENV)/.installed: pyproject.toml hatch_build.py $(wildcard rpcserver/xdr/csrc/
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.tools: $(VENV)/.installed
+$(TOOLS): $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group dev
 	$(if $(GSS),$(BIN)/python -m pip install --quiet --group gss)
 	touch $@
