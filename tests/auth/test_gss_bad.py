@@ -121,7 +121,7 @@ def test_what_is_not_verified_is_not_decoded(
             mic = caller.mic(head)
             secrets = [token, caller.handle, other.handle, mic]
             for record, stat in (
-                (head + verifier(mic[:-1] + bytes(1)) + ARGS, CREDPROBLEM),
+                (head + verifier(mic[:-1] + bytes([mic[-1] ^ 1])) + ARGS, CREDPROBLEM),
                 (head + verifier(other.mic(head)) + ARGS, CREDPROBLEM),
                 (head + verifier(None) + ARGS, 3),
                 (head + words(1) + opaque(mic) + ARGS, 3),
