@@ -7,7 +7,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -181,15 +181,18 @@ class Caller:
         self._datagrams.append(pending.message)
         return len(pending.message)
 
-    def _read(self) -> Iterable[bytes]:
-        if self.sock is None:
-            return ()
-        try:
-            data = self.sock.recv(_READ_SIZE if self._stream else _DATAGRAM_SIZE)
-        except BlockingIOError:
-            return ()
-        if not self._stream:
-            return (data,)
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        return self._reader.feed(data)
+    def _read(self) -> Iterator[bytes]:
+        while self.sock is not None:
+            try:
+                data = self.sock.recv(_READ_SIZE if self._stream else _DATAGRAM_SIZE)
+            except BlockingIOError:
+                return
+            if not self._stream:
+                yield data
+                return
+            if not data:
+                raise ConnectionError("the server closed the connection")
+            yield from self._reader.feed(data)
+            # Of what is decrypted already, or can be, no poll will tell.
+            if not getattr(self.sock, "pending", False):
+                return

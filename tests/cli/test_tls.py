@@ -1,12 +1,15 @@
 """``--tls``: ``serve``, ``call``, ``ping`` and ``bench`` speak it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.auth import certs as making
 from tests.auth.certs import Certs
 from tests.cli.command import CALC, CALC_PROG, invoke, running
+
+ECHO = Path(__file__).parents[2] / "benchmarks" / "c" / "echo.x"
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +65,13 @@ def test_mistakes(certs: Certs) -> None:
         done = invoke("serve", "examples.calc:CalcV1", "--no-register", *more)
         assert done.exit_code == 1
         assert said in done.stderr
+
+
+def test_large_answers(certs: Certs) -> None:
+    """More than is read at once: what is decrypted already must not wait for more to come."""
+    options = ("--no-register", "--listen", "tcp://127.0.0.1:0", "--tls-cert", certs.server)
+    with running("serve", "benchmarks.echo:Echo", *options) as server:
+        words = ("-s", "65536", "-t", "0.5", "--json", "--tls", "require", "--tls-ca", certs.ca)
+        done = invoke("bench", server.urls[0], str(ECHO), "ECHO", *words)
+        assert done.exit_code == 0, done.stderr
+        assert json.loads(done.stdout)["calls"] > 10
