@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from rpcserver.errors import (
     AuthError,
@@ -138,17 +137,17 @@ class ServerEngine:
         return once_only(self.replies, invocation, accepted, header, now, time_limit)
 
     @cached_property
-    def plain(self) -> Any:
+    def plain(self) -> PlainCalls:
         """What answers the plain calls, with the settings that there are when it is first asked
         for."""
         return self._plain(once=False)
 
     @cached_property
-    def plain_once(self) -> Any:
+    def plain_once(self) -> PlainCalls:
         """The same where calls do not run again: these are not plain."""
         return self._plain(once=True)
 
-    def _plain(self, once: bool) -> Any:
+    def _plain(self, once: bool) -> PlainCalls:
         lines = [
             Line(
                 entry,

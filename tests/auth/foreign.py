@@ -110,7 +110,6 @@ def foreign(
     listener = socket.create_server((host, 0), family=family)
     port = listener.getsockname()[1]
     found = Foreign(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}")
-    open_now: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         try:
@@ -136,6 +135,15 @@ def foreign(
                     wire.frame(record[:4] + wire.words(1, 0, 0, 0, 0) + record[40:])
                 )
 
+    with accepting(listener, serve):
+        yield found
+
+
+@contextmanager
+def accepting(listener: socket.socket, serve: Callable[[socket.socket], object]) -> Iterator[None]:
+    """A thread for each connection, which ``serve`` gets; in the end they are all over."""
+    open_now: list[socket.socket] = []
+
     def accept() -> None:
         with suppress(OSError):
             while True:
@@ -147,7 +155,7 @@ def foreign(
     thread = threading.Thread(target=accept)
     thread.start()
     try:
-        yield found
+        yield
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

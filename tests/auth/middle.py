@@ -2,7 +2,6 @@
 everything, and passes each record on."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,7 +38,6 @@ def middle(
     found = Middle(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
     place = parse_url(url)
     where = place.host, place.port
-    open_now: list[socket.socket] = []
 
     def upstream() -> wire.Stream:
         if ca is None:
@@ -62,22 +60,5 @@ def middle(
                 found.replies.append(server.read_record())
                 stream.send(wire.frame(change(record, found.replies[-1])))
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connection.settimeout(10)
-                open_now.append(connection)
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
+    with foreign.accepting(listener, serve):
         yield found
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-        for each in open_now:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
