@@ -48,7 +48,8 @@ class GssClient:
     channel has it; ``version`` 2 (RFC 5403) is tried if there are, and then 1.
 
     A context that the server does not know any more, or whose time is over, is replaced by
-    another, once for each call. Raises ``UsageError`` for a service that there is not.
+    another: once for each call over a connection, some times over datagrams. Raises ``UsageError``
+    for a service that there is not.
     """
 
     def __init__(

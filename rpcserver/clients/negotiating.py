@@ -16,8 +16,8 @@ from rpcserver.rpc.flavor import ClientFlavor, Exchange, SessionFlavor
 from rpcserver.rpc.pending import PendingCall, ProtectedCall
 
 MAX_SESSIONS = 8
-"""Sessions for a call that may be sent again, if the server knows none of them: over each
-connection it may be another process that answers."""
+"""Sessions for a call, if the server knows none of them, over each new connection, or for datagrams
+while its processes come and go: it may be another one that answers."""
 
 FAREWELL_TIMEOUT = 1.0
 """Seconds for telling the server that a session is over."""
@@ -66,8 +66,8 @@ class Negotiating(SharedConnection):
     ) -> None:
         left = calls
         for tried in range(MAX_SESSIONS):
-            # One that the server does not know any more is made anew, in general once.
-            if tried > 1:
+            # One that the server does not know any more is made anew: over one connection, once.
+            if tried > 1 and self.endpoint.stream:
                 left = [each for each in left if each.resend]
             if not left:
                 return

@@ -36,8 +36,8 @@ class AsyncNegotiating:
         self, session: SessionFlavor, pending: PendingCall, connect_timeout: float | None
     ) -> None:
         for tried in range(MAX_SESSIONS):
-            # One that the server does not know any more is made anew, in general once.
-            if tried > 1 and not pending.resend:
+            # As the blocking channels have it.
+            if tried > 1 and self.endpoint.stream and not pending.resend:
                 return
             try:
                 await self._negotiate(session, connect_timeout, pending.resend)

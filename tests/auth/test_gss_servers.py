@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,45 @@ def test_a_server_that_forgets(kerberos: Realm) -> None:
                     assert [each.result() for each in several] == list(range(1, 51))
 
             asyncio.run(main())
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_server_that_forgets_again(
+    kerberos: Realm, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context is made anew once over a connection. Datagrams may come to other processes of a
+    server that starts or replaces them, more than once: nobody notices."""
+    with serving(listen=[f"{transport}://127.0.0.1:0"]) as server:
+        server.start()
+        flavor = server.engine.flavors[6]
+        forgets = 0
+
+        def accept(*call: Any) -> Any:
+            nonlocal forgets
+            if forgets and len(flavor._contexts):
+                forgets -= 1
+                flavor._contexts = type(flavor._contexts)(8)
+            return type(flavor).accept(flavor, *call)
+
+        monkeypatch.setattr(flavor, "accept", accept)
+
+        async def main() -> int:
+            credentials = GssClient("nfs@localhost", "integrity")
+            async with aio.connect(AsyncEcho, url, credentials=credentials) as client:
+                return await client.add(1, 2)
+
+        (url,) = server.endpoints
+        with rpcserver.connect(EchoClient, url, credentials="krb5i:nfs@localhost") as echo:
+            for times in (1, 3):
+                both: tuple[Callable[[], int], ...]
+                both = (lambda: echo.add(1, 2)), (lambda: asyncio.run(main()))
+                for add in both:
+                    told = times > 1 and transport == "tcp"
+                    refused = pytest.raises(errors.AuthError, match="CTXPROBLEM")
+                    forgets = times
+                    with refused if told else nullcontext():
+                        assert add() == 3
+                        assert forgets == 0
 
 
 def test_a_context_ends_with_its_channel(kerberos: Realm) -> None:
